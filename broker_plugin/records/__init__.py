@@ -1,0 +1,1 @@
+"""Values that cross the borders between parts, and their Avro form."""
