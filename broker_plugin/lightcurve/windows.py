@@ -1,0 +1,89 @@
+"""When a window of 200 epochs is due, and which epochs it holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from broker_plugin.lightcurve.header import BandHeader
+from broker_plugin.records.epoch import EpochArray
+from broker_plugin.records.window import WINDOW_EPOCHS
+
+WindowKind = Literal["latest", "paper"]
+
+
+@dataclass(frozen=True, slots=True)
+class WindowSettings:
+    """When windows fall due.
+
+    Attributes
+    ----------
+    kind : {"latest", "paper"}
+        ``"latest"``: the newest 200 epochs, at the 200th epoch and again after each ``rescore_after`` more.
+        ``"paper"``: disjoint chunks of 200 in time order (Tsang & Schultz 2019, Sec. 3).
+    rescore_after : int
+    max_epochs : int
+        Bound of the state of one (object, band).
+    """
+
+    kind: WindowKind = "latest"
+    rescore_after: int = 20
+    max_epochs: int = 1000
+
+
+def due_windows(
+    header: BandHeader, read: Callable[[], EpochArray], settings: WindowSettings
+) -> tuple[BandHeader, list[EpochArray]]:
+    """Tell which windows the newest epochs made due.
+
+    The level at which a window falls due is a function of the number of epochs alone (200, then every
+    ``rescore_after``), not of the number at the last emission, so that the order of arrival cannot shift it.
+    A packet that jumps over several levels makes one window.
+
+    Parameters
+    ----------
+    header : BandHeader
+        After the packet.
+    read : callable
+        Returns the light curve; called only when the header says that a window may be due.
+    settings : WindowSettings
+
+    Returns
+    -------
+    header : BandHeader
+        With the cursors moved.
+    windows : list of ndarray of EPOCH_DTYPE, shape (200,)
+    """
+    if settings.kind == "paper":
+        return _disjoint_chunks(header, read)
+    if _level(header.n_epochs, settings) <= header.due:
+        return header, []
+    light_curve = read()
+    # The header counts chunk by chunk, so an exposure on the border of two chunks can be counted twice.
+    level = _level(len(light_curve) + header.n_expired, settings)
+    if level <= header.due or len(light_curve) < WINDOW_EPOCHS:
+        return header, []
+    return replace(header, due=level), [light_curve[-WINDOW_EPOCHS:]]
+
+
+def _level(n_epochs: int, settings: WindowSettings) -> int:
+    if n_epochs < WINDOW_EPOCHS:
+        return 0
+    return 1 + (n_epochs - WINDOW_EPOCHS) // settings.rescore_after
+
+
+def _disjoint_chunks(
+    header: BandHeader, read: Callable[[], EpochArray]
+) -> tuple[BandHeader, list[EpochArray]]:
+    """Emit each full chunk after the last one; epochs that come late for a chunk stay out of all chunks."""
+    if header.n_epochs < WINDOW_EPOCHS * (header.due + 1):
+        return header, []
+    light_curve = read()
+    rest = light_curve[light_curve["time_mjd"] > header.chunk_end_mjd]
+    n_chunks = len(rest) // WINDOW_EPOCHS
+    if n_chunks == 0:
+        return header, []
+    chunks = [rest[i * WINDOW_EPOCHS : (i + 1) * WINDOW_EPOCHS] for i in range(n_chunks)]
+    end = float(chunks[-1]["time_mjd"][-1])
+    return replace(header, due=header.due + n_chunks, chunk_end_mjd=end), chunks
