@@ -1,0 +1,1 @@
+"""The three stages: wiring between the pure domain code and the runner's protocol."""
