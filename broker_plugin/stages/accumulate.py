@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -19,21 +18,7 @@ from broker_plugin.records.photometry import ObjectPhotometry, object_key
 from broker_plugin.records.window import WINDOW_EPOCHS, Window
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
-
-Labels = tuple[tuple[str, str], ...]
-
-
-@dataclass(slots=True)
-class _Collected:
-    outputs: list[Output] = field(default_factory=list)
-    counts: Counter[tuple[str, Labels]] = field(default_factory=Counter)
-
-    def count(self, name: str, value: int = 1, **labels: str) -> None:
-        self.counts[name, tuple(sorted(labels.items()))] += value
-
-    def result(self) -> StepResult:
-        observations = [Observation(name, n, dict(labels)) for (name, labels), n in self.counts.items() if n]
-        return StepResult(self.outputs, observations)
+from broker_plugin.stages.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +61,17 @@ class AccumulateStage:
 
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
         """Merge a batch of photometry records; see :class:`broker_plugin.runner.protocols.Stage`."""
-        collected = _Collected()
+        tally = Tally()
         for message in batch:
             try:
                 photometry = decode_photometry(message.value or b"")
             except ValueError as error:
-                self._put_aside(
-                    dead_letter(self.name, "undecodable_photometry", str(error), message), collected
-                )
+                self._put_aside(dead_letter(self.name, "undecodable_photometry", str(error), message), tally)
                 continue
             store = _PartitionStore(state, message.partition)
             for band, epochs in photometry.bands.items():
-                self._add(photometry, band, epochs, store, collected)
-        return collected.result()
+                self._add(photometry, band, epochs, store, tally)
+        return tally.result()
 
     def partition_opened(self, partition: int, state: State) -> Iterable[Observation]:
         """Count the restored objects that wait and those that are ready."""
@@ -104,10 +87,10 @@ class AccumulateStage:
         band: str,
         epochs: EpochArray,
         store: _PartitionStore,
-        collected: _Collected,
+        tally: Tally,
     ) -> None:
         good = ep.usable(epochs)
-        collected.count("epochs_rejected_total", int((~good).sum()), reason="non_finite")
+        tally.count("epochs_rejected_total", int((~good).sum()), reason="non_finite")
         if not good.any():
             return
         history = BandHistory(store, object_key(photometry.survey, photometry.object_id), band)
@@ -120,10 +103,10 @@ class AccumulateStage:
         )
         for origin, n in zip(*np.unique(update.added["origin"], return_counts=True), strict=True):
             labels = {"survey": photometry.survey, "band": band, "origin": Origin(origin).name.lower()}
-            collected.count("epochs_added_total", int(n), **labels)
-        collected.count("epochs_duplicate_total", update.n_repeated, survey=photometry.survey)
-        collected.count("epochs_expired_total", update.n_expired, survey=photometry.survey)
-        _count_objects(update.was, update.header.n_epochs, collected)
+            tally.count("epochs_added_total", int(n), **labels)
+        tally.count("epochs_duplicate_total", update.n_repeated, survey=photometry.survey)
+        tally.count("epochs_expired_total", update.n_expired, survey=photometry.survey)
+        _count_objects(update.was, update.header.n_epochs, tally)
 
         header, windows = due_windows(update.header, history.light_curve, self._settings)
         if not windows:
@@ -132,8 +115,8 @@ class AccumulateStage:
         for window_epochs in windows:
             window = self._window(photometry, band, header, window_epochs)
             key = object_key(photometry.survey, photometry.object_id)
-            collected.outputs.append(Output(self._windows_topic, key, encode_window(window)))
-            collected.count(
+            tally.outputs.append(Output(self._windows_topic, key, encode_window(window)))
+            tally.count(
                 "windows_emitted_total", survey=photometry.survey, band=band, kind=self._settings.kind
             )
 
@@ -154,21 +137,21 @@ class AccumulateStage:
         )
 
     def _census(self, partition: int, state: State, *, sign: int) -> list[Observation]:
-        collected = _Collected()
+        tally = Tally()
         for _, packed in state.scan(partition, HEADERS):
             ready = BandHeader.unpack(packed).n_epochs >= WINDOW_EPOCHS
-            collected.count("objects", sign, state="ready" if ready else "waiting")
-        return list(collected.result().observations)
+            tally.count("objects", sign, state="ready" if ready else "waiting")
+        return list(tally.result().observations)
 
-    def _put_aside(self, letter: DeadLetter, collected: _Collected) -> None:
-        collected.outputs.append(self._dead_letter_output(letter))
-        collected.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
+    def _put_aside(self, letter: DeadLetter, tally: Tally) -> None:
+        tally.outputs.append(self._dead_letter_output(letter))
+        tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
 
-def _count_objects(was: int, now: int, collected: _Collected) -> None:
+def _count_objects(was: int, now: int, tally: Tally) -> None:
     """Move the gauges of waiting and ready objects; an object counts once a band."""
     if was == 0:
-        collected.count("objects", 1, state="waiting")
+        tally.count("objects", 1, state="waiting")
     if was < WINDOW_EPOCHS <= now:
-        collected.count("objects", -1, state="waiting")
-        collected.count("objects", 1, state="ready")
+        tally.count("objects", -1, state="waiting")
+        tally.count("objects", 1, state="ready")

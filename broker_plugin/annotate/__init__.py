@@ -1,0 +1,1 @@
+"""From a scored window to what is published about it."""

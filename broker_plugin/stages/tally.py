@@ -1,0 +1,32 @@
+"""Outputs and counts of one batch, collected while the step goes through it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from broker_plugin.runner.protocols import Observation, Output, StepResult
+
+Labels = tuple[tuple[str, str], ...]
+
+
+@dataclass(slots=True)
+class Tally:
+    """A step's result in the making: one observation for each counter and labels, however often counted."""
+
+    outputs: list[Output] = field(default_factory=list)
+    observations: list[Observation] = field(default_factory=list)
+    counts: Counter[tuple[str, Labels]] = field(default_factory=Counter)
+
+    def count(self, name: str, value: int = 1, /, **labels: str) -> None:
+        """Add to a counter or gauge."""
+        self.counts[name, tuple(sorted(labels.items()))] += value
+
+    def observe(self, name: str, value: float, /, **labels: str) -> None:
+        """Add one value to a histogram."""
+        self.observations.append(Observation(name, value, labels))
+
+    def result(self) -> StepResult:
+        """Return the step's result."""
+        counted = [Observation(name, n, dict(labels)) for (name, labels), n in self.counts.items() if n]
+        return StepResult(self.outputs, [*counted, *self.observations])
