@@ -1,0 +1,93 @@
+"""The first stage: packets of any survey in, slim photometry keyed by object out.
+
+Survey topics are not keyed by object, and a packet is twenty times as large as what we want of it. This
+stage reads each packet once; everything after it sees only its output.
+
+The survey's topics live on a cluster of their own, so its offsets cannot be part of our transaction and a
+packet may be read twice: the accumulator's merge makes that harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from broker_plugin.decode import Alert, Decoder, Malformed, Rejected, SchemaSource
+from broker_plugin.photometry import QualityCuts, measure
+from broker_plugin.records.codec import encode_photometry
+from broker_plugin.records.photometry import ObjectPhotometry, object_key
+from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
+from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
+from broker_plugin.stages.tally import Tally
+
+
+class IngestStage:
+    """Decode, measure, key by object (a :class:`broker_plugin.runner.protocols.Stage` without state).
+
+    Parameters
+    ----------
+    input_topics : sequence of str
+        The survey's topics; which survey a packet is from shows in the packet.
+    prefix : str
+        Outputs go to ``<prefix>.photometry`` and ``<prefix>.dead-letters``.
+    cuts : QualityCuts
+    schemas : SchemaSource, optional
+        For registry-framed packets; by default the schemas bundled in ``lsst-alert-packet``.
+    """
+
+    name = "ingest"
+    changelog_topic: str | None = None
+
+    def __init__(
+        self,
+        input_topics: Sequence[str],
+        prefix: str,
+        cuts: QualityCuts | None = None,
+        *,
+        schemas: SchemaSource | None = None,
+    ) -> None:
+        self.input_topics: Sequence[str] = tuple(input_topics)
+        self._photometry_topic = f"{prefix}.photometry"
+        self._dead_letter_output = dead_letter_output(prefix)
+        self._cuts = cuts if cuts is not None else QualityCuts()
+        self._decoder = Decoder(schemas)
+
+    def step(self, batch: Sequence[Message], state: State) -> StepResult:
+        """Turn packets into photometry and dead letters, in the order of the packets.
+
+        Has no effect besides its result, except that schemas seen once are remembered.
+        """
+        decoded = [(message, entry) for message in batch for entry in self._decoder.decode(message.value)]
+        alerts = [entry for _, entry in decoded if isinstance(entry, Alert)]
+        measured = measure(alerts, self._cuts)
+        results = iter(measured.results)
+
+        tally = Tally()
+        for message, entry in decoded:
+            survey = "unknown" if isinstance(entry, Malformed) else entry.survey
+            tally.count("alerts_consumed_total", survey=survey)
+            result = next(results) if isinstance(entry, Alert) else entry
+            if isinstance(result, Malformed):
+                letter = dead_letter(self.name, result.reason, result.detail, message)
+                tally.outputs.append(self._dead_letter_output(letter))
+                tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
+            elif isinstance(result, Rejected):
+                tally.count("alerts_rejected_total", reason=result.reason)
+            else:
+                tally.outputs.append(self._photometry(result))
+        for reason, count in measured.epochs_rejected.items():
+            tally.count("epochs_rejected_total", count, reason=reason)
+        for (survey, origin), count in measured.epochs_used.items():
+            tally.count("epochs_ingested_total", count, survey=survey, origin=origin.name.lower())
+        return tally.result()
+
+    def partition_opened(self, partition: int, state: State) -> Iterable[Observation]:
+        """Return nothing: there is no state."""
+        return ()
+
+    def partition_closed(self, partition: int, state: State) -> Iterable[Observation]:
+        """Return nothing: there is no state."""
+        return ()
+
+    def _photometry(self, photometry: ObjectPhotometry) -> Output:
+        key = object_key(photometry.survey, photometry.object_id)
+        return Output(self._photometry_topic, key, encode_photometry(photometry))
