@@ -118,8 +118,8 @@ def test_a_step_repeated_after_an_abort_gives_the_same():
 def test_cuts_reach_the_photometry():
     batch = messages(packets.ztf_files()["739260766315010006"])  # rb 0.447
     strict, loose = stage(), stage(cuts=QualityCuts(min_rb=0.0))
-    assert ("epochs_ingested_total", "ztf", "detection") not in counts(strict.step(batch, NoState()))
-    assert counts(loose.step(batch, NoState()))["epochs_ingested_total", "ztf", "detection"] == 1
+    assert ("epochs_ingested_total", "detection", "ztf") not in counts(strict.step(batch, NoState()))
+    assert counts(loose.step(batch, NoState()))["epochs_ingested_total", "detection", "ztf"] == 1
 
 
 def test_several_alerts_in_one_message():
