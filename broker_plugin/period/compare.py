@@ -1,0 +1,125 @@
+"""The comparison of candidates by multi-harmonic fits, and its rules."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from broker_plugin.period.candidates import SIDEREAL_DAY, Candidates
+from broker_plugin.period.harmonics import fit_harmonics
+from broker_plugin.records.epoch import FloatArray
+
+_LONG_FREQUENCY = (
+    0.02  # cycles per day; above 50 days cycles differ, and further harmonics fit the differences
+)
+_CYCLES_EACH_LONG = 4.0  # observed for each harmonic beyond 50 days
+_CYCLES_EACH = 2.0  # and below
+_DAY_ALIAS_WIDTH = 0.02  # cycles per day about one and two cycles a day: slow variation seen once a night
+_DAY_MULTIPLE_WIDTH = 2.5e-3  # about three to five
+_HIGHEST_DAY_MULTIPLE = 5
+_MONTH_WIDTH = 0.03  # relative
+_DISTRUST = 0.7  # a distrusted frequency must leave this fraction of its rival's residual variance
+_LUNAR_MONTH = 29.530589  # days, synodic
+_COARSE_OFFSETS = np.array([-0.1, -0.05, 0.0, 0.05, 0.1])  # of the inverse baseline
+_FINE_OFFSETS: FloatArray = np.arange(-3.0, 4.0) * np.float64(0.02)
+_COARSE_HARMONICS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LightCurve:
+    """A light curve made ready: times from its first epoch, standardised magnitudes, relative weights.
+
+    Attributes
+    ----------
+    time_days, values, errors, weights : ndarray, shape (n,), float64
+        ``values`` have weighted mean 0 and variance 1; weights sum to one.
+    baseline_days : float
+    """
+
+    time_days: FloatArray
+    values: FloatArray
+    errors: FloatArray
+    weights: FloatArray
+    baseline_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """Finalists, best first: refined frequencies, scores (lower is better) and how each came in."""
+
+    frequencies: FloatArray
+    scores: FloatArray
+    kinds: tuple[str, ...]
+
+
+def compare(curve: LightCurve, candidates: Candidates, finalists: int, n_harmonics: int) -> Comparison:
+    """Refine the candidates and rank them.
+
+    The score is the Bayesian information criterion of the best series of 1..H harmonics, plus twice the
+    logarithm of the frequency (the number of trial frequencies grows with it: a prior flat in log
+    frequency), plus a penalty for frequencies that the sky and the clock make by themselves. A series may
+    have at most one harmonic for each two cycles observed, for each four beyond 50 days.
+    """
+    frequencies, scores = _scan(curve, candidates.frequencies, _COARSE_OFFSETS, _COARSE_HARMONICS)
+    order = np.argsort(scores, kind="stable")[:finalists]
+    kinds = [candidates.kinds[i] for i in order]
+    frequencies, scores = _scan(curve, frequencies[order], _FINE_OFFSETS, n_harmonics)
+    order = np.argsort(scores, kind="stable")
+    return Comparison(frequencies[order], scores[order], tuple(kinds[i] for i in order))
+
+
+def _scan(
+    curve: LightCurve, frequencies: FloatArray, offsets: FloatArray, n_harmonics: int
+) -> tuple[FloatArray, FloatArray]:
+    """Return for each frequency the best one near it, and its score."""
+    n = len(curve.time_days)
+    trial: FloatArray = np.abs(frequencies[:, None] + offsets / curve.baseline_days)
+    flat: FloatArray = trial.ravel()
+    fits = fit_harmonics(curve.time_days, curve.values, curve.weights, flat, n_harmonics)
+    residual = fits.residual.reshape(*trial.shape, n_harmonics)
+    harmonics = np.arange(1, n_harmonics + 1)
+    criterion = n * np.log(residual) + 2 * harmonics * np.log(n)
+    criterion[np.broadcast_to(harmonics > _allowed(trial, curve)[:, :, None], criterion.shape)] = np.inf
+    criterion = criterion.min(axis=2)
+    best = criterion.argmin(axis=1)
+    rows = np.arange(len(frequencies))
+    chosen: FloatArray = trial[rows, best]
+    dominant = _dominant_harmonic(residual[rows, best])
+    suspect = is_distrusted(chosen) | is_distrusted(dominant * chosen)
+    distrust = np.where(suspect, -n * np.log(_DISTRUST), 0.0)
+    return chosen, criterion[rows, best] + 2.0 * np.log(chosen) + distrust
+
+
+def _dominant_harmonic(residual: FloatArray) -> FloatArray:
+    """Return the number of the harmonic that explains most, for residuals of shape (n, harmonics)."""
+    steps = -np.diff(residual, axis=1, prepend=1.0)
+    return np.asarray(steps.argmax(axis=1) + 1.0, dtype=np.float64)
+
+
+def _allowed(frequencies: FloatArray, curve: LightCurve) -> FloatArray:
+    """Return the most harmonics that a series of this frequency may have.
+
+    Close to a whole or half number of cycles a day, where slow variation is seen once a night, the slow
+    cycles count.
+    """
+    slow = np.abs(frequencies - 0.5 * np.round(2.0 * frequencies))
+    folded = (frequencies > 0.4) & (frequencies < 2.1) & (slow < _DAY_ALIAS_WIDTH)
+    effective = np.where(folded, slow, frequencies)
+    each = np.where(effective < _LONG_FREQUENCY, _CYCLES_EACH_LONG, _CYCLES_EACH)
+    allowed = np.maximum(1.0, np.floor(effective * curve.baseline_days / each))
+    return np.asarray(allowed, dtype=np.float64)
+
+
+def is_distrusted(frequencies: FloatArray) -> np.ndarray:
+    """Say which frequencies stand at 1..5 cycles a solar or sidereal day, or at one a lunar month.
+
+    The year is left out: with a few cycles in a window it cannot be told from a Mira of 365 days.
+    """
+    suspect = np.zeros(frequencies.shape, dtype=bool)
+    for day in (1.0, SIDEREAL_DAY):
+        cycles = frequencies * day
+        nearest = np.round(cycles)
+        width = np.where(nearest <= 2, _DAY_ALIAS_WIDTH, _DAY_MULTIPLE_WIDTH)
+        suspect |= (nearest >= 1) & (nearest <= _HIGHEST_DAY_MULTIPLE) & (np.abs(cycles - nearest) < width)
+    return suspect | (np.abs(frequencies * _LUNAR_MONTH - 1.0) < _MONTH_WIDTH)

@@ -1,0 +1,122 @@
+"""The period of a light curve, found without knowing what kind of star it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import numpy.typing as npt
+
+from broker_plugin.period.candidates import shortlist
+from broker_plugin.period.compare import Comparison, LightCurve, compare
+from broker_plugin.period.doubling import settle_double
+from broker_plugin.period.settings import PeriodSettings
+from broker_plugin.period.significance import log10_false_alarm
+from broker_plugin.period.spectrum import Grid, frequency_grid, one_term_power
+from broker_plugin.records.annotation import PeriodCandidate, PeriodReport
+from broker_plugin.records.epoch import FloatArray
+
+METHOD = "lomb-scargle+harmonics"
+_LEAST_EPOCHS = 10
+_REPORTED = 8
+
+_Column = npt.NDArray[np.floating]
+
+
+def find_periods(
+    light_curves: Iterable[tuple[FloatArray, _Column, _Column]], settings: PeriodSettings
+) -> list[PeriodReport]:
+    """Search each (time_mjd, mag, magerr); every report equals that of :func:`find_period` alone.
+
+    Light curves of a survey have neither equal times nor equal grids, so there is no sum
+    that two of them could share.
+    """
+    return [find_period(time, mag, magerr, settings) for time, mag, magerr in light_curves]
+
+
+def find_period(
+    time_mjd: FloatArray, mag: _Column, magerr: _Column, settings: PeriodSettings
+) -> PeriodReport:
+    """Find the period of one light curve in one band.
+
+    Parameters
+    ----------
+    time_mjd : ndarray, shape (n,), float64
+        Barycentric (or heliocentric) days, any zero point, any order.
+    mag, magerr : ndarray, shape (n,), float
+        Magnitudes and their errors. Errors serve as relative weights only, with a floor: in many surveys
+        they belong to the exposure, not to the star.
+    settings : PeriodSettings
+
+    Returns
+    -------
+    PeriodReport
+        Of a light curve without variation, or with fewer than 10 distinct times: no period, a
+        false-alarm probability of one, and the baseline (at least a day) as ``fold_days``.
+
+    Raises
+    ------
+    TypeError
+        For times that are not float64: MJD in float32 is off by minutes.
+    """
+    times = np.asarray(time_mjd)
+    if times.dtype != np.float64:
+        msg = f"times are {times.dtype}, not float64: MJD in float32 is off by up to 5.6 minutes"
+        raise TypeError(msg)
+    magnitudes, errors = np.asarray(mag, dtype=np.float64), np.asarray(magerr, dtype=np.float64)
+    curve, mag_scale = _prepare(times, magnitudes, errors)
+    if mag_scale == 0.0:
+        return _nothing(curve.baseline_days)
+    grid = frequency_grid(curve.baseline_days, settings)
+    if grid.size < _LEAST_EPOCHS:
+        return _nothing(curve.baseline_days)
+    power = one_term_power(curve.time_days, curve.values, curve.errors, grid)
+    candidates = shortlist(power, grid, settings.peaks, curve.baseline_days)
+    if not len(candidates.frequencies):
+        return _nothing(curve.baseline_days)
+    comparison = settle_double(
+        curve, compare(curve, candidates, settings.finalists, settings.n_harmonics), 1.0 / settings.min_days
+    )
+    false_alarm = log10_false_alarm(
+        float(power.max()), curve.time_days, curve.weights, (grid.first + grid.size) * grid.step
+    )
+    return _report(comparison, false_alarm, grid, settings)
+
+
+def _prepare(time: FloatArray, mag: FloatArray, magerr: FloatArray) -> tuple[LightCurve, float]:
+    """Return the standardised light curve and its standard deviation, 0 when there is nothing to search."""
+    good = np.isfinite(time) & np.isfinite(mag)
+    time, mag, magerr = time[good], mag[good], magerr[good]
+    order = np.argsort(time, kind="stable")
+    time, mag, magerr = time[order], mag[order], magerr[order]
+    baseline = float(time[-1] - time[0]) if len(time) else 0.0
+    usable = np.isfinite(magerr) & (magerr > 0)
+    typical = float(np.median(magerr[usable])) if usable.any() else 1.0
+    errors = np.hypot(np.where(usable, magerr, typical), typical)
+    weights = errors**-2
+    weights /= weights.sum() if len(weights) else 1.0
+    centred = mag - float(np.sum(weights * mag))
+    scale = float(np.sqrt(np.sum(weights * centred**2)))
+    searchable = len(np.unique(time)) >= _LEAST_EPOCHS and scale > 1e-6 * max(1.0, float(np.abs(mag).max()))
+    if not searchable:
+        return LightCurve(time, centred, errors, weights, baseline), 0.0
+    return LightCurve(time - time[0], centred / scale, errors, weights, baseline), scale
+
+
+def _nothing(baseline_days: float) -> PeriodReport:
+    return PeriodReport(None, max(baseline_days, 1.0), METHOD, 0.0, ())
+
+
+def _report(comparison: Comparison, false_alarm: float, grid: Grid, settings: PeriodSettings) -> PeriodReport:
+    """Put the comparison into the published form."""
+    shortest_days = 1.0 / ((grid.first + grid.size - 1) * grid.step)
+    method = f"{METHOD} (P > {shortest_days:.4f} d)" if grid.cut else METHOD
+    best = float(1.0 / comparison.frequencies[0])
+    candidates = tuple(
+        PeriodCandidate(float(1.0 / frequency), float(score), kind)
+        for frequency, score, kind in zip(
+            comparison.frequencies[:_REPORTED], comparison.scores, comparison.kinds, strict=False
+        )
+    )
+    significant = false_alarm <= settings.false_alarm_threshold
+    return PeriodReport(best if significant else None, best, method, false_alarm, candidates)
