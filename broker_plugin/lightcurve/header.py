@@ -1,13 +1,12 @@
-"""What is known of an object in one band without reading its epochs: 70 bytes and 6 for each chunk."""
+"""What is known of an object in one band without reading its epochs: 80 bytes and 6 for each chunk."""
 
 from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
 
-_FIXED = struct.Struct(
-    "<BddqqIIdH"
-)  # layout version, ra, dec, version, floor slot, expired, due, chunk end, chunks
+# layout version, ra, dec, version, floor slot, expired, due, window digest, chunk end, chunks
+_FIXED = struct.Struct("<BddqqIIQdH")
 _CHUNK = struct.Struct("<iH")
 _LAYOUT = 1
 _NO_FLOOR = -(2**63)
@@ -29,6 +28,8 @@ class BandHeader:
         How many were let go.
     due : int
         Windows are numbered by the number of epochs at which they fall due; this is the last one emitted.
+    window_digest : int
+        Of the last window emitted: epochs that come late and old raise the level without a new window.
     chunk_end_mjd : float
         Last epoch of the last disjoint chunk emitted; minus infinity before the first.
     chunk_counts : tuple of (int, int)
@@ -41,6 +42,7 @@ class BandHeader:
     floor_slot: int = _NO_FLOOR
     n_expired: int = 0
     due: int = 0
+    window_digest: int = 0
     chunk_end_mjd: float = float("-inf")
     chunk_counts: tuple[tuple[int, int], ...] = ()
 
@@ -64,6 +66,7 @@ class BandHeader:
             self.floor_slot,
             self.n_expired,
             self.due,
+            self.window_digest,
             self.chunk_end_mjd,
             len(self.chunk_counts),
         )
@@ -75,6 +78,8 @@ class BandHeader:
         if len(data) < _FIXED.size or data[0] != _LAYOUT:
             msg = f"state header of {len(data)} bytes with layout {data[:1].hex()}, expected layout {_LAYOUT}"
             raise ValueError(msg)
-        _, ra, dec, version, floor_slot, n_expired, due, chunk_end, n_chunks = _FIXED.unpack_from(data)
+        _, ra, dec, version, floor_slot, n_expired, due, digest, chunk_end, n_chunks = _FIXED.unpack_from(
+            data
+        )
         chunks = tuple(_CHUNK.unpack_from(data, _FIXED.size + _CHUNK.size * i) for i in range(n_chunks))
-        return cls(ra, dec, version, floor_slot, n_expired, due, chunk_end, chunks)
+        return cls(ra, dec, version, floor_slot, n_expired, due, digest, chunk_end, chunks)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -39,7 +40,8 @@ def due_windows(
 
     The level at which a window falls due is a function of the number of epochs alone (200, then every
     ``rescore_after``), not of the number at the last emission, so that the order of arrival cannot shift it.
-    A packet that jumps over several levels makes one window.
+    A packet that jumps over several levels makes one window; one that changes none of the newest 200 epochs
+    makes none.
 
     Parameters
     ----------
@@ -64,7 +66,16 @@ def due_windows(
     level = _level(len(light_curve) + header.n_expired, settings)
     if level <= header.due or len(light_curve) < WINDOW_EPOCHS:
         return header, []
-    return replace(header, due=level), [light_curve[-WINDOW_EPOCHS:]]
+    window = light_curve[-WINDOW_EPOCHS:]
+    digest = _digest(window)
+    header, was = replace(header, due=level, window_digest=digest), header.window_digest
+    return header, [] if digest == was else [window]
+
+
+def _digest(window: EpochArray) -> int:
+    """Return 64 bits of what a window shows: a value brought again by a newer packet is no change."""
+    shown = b"".join(window[column].tobytes() for column in ("time_mjd", "mag", "magerr"))
+    return int.from_bytes(hashlib.blake2b(shown, digest_size=8).digest(), "little")
 
 
 def _level(n_epochs: int, settings: WindowSettings) -> int:

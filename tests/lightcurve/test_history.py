@@ -84,6 +84,7 @@ def test_update_tells_added_from_repeated_and_expired() -> None:
         version=st.integers(-(2**63), 2**63 - 1),
         n_expired=st.integers(0, 2**32 - 1),
         due=st.integers(0, 2**32 - 1),
+        window_digest=st.integers(0, 2**64 - 1),
         chunk_end_mjd=st.floats(allow_nan=False),
         chunk_counts=st.lists(st.tuples(st.integers(-(2**31), 2**31 - 1), st.integers(0, 65535))).map(tuple),
     )

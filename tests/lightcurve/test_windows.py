@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker_plugin.lightcurve.history import BandHistory
 from broker_plugin.lightcurve.windows import WindowSettings, due_windows
@@ -11,13 +12,13 @@ from broker_plugin.records.epoch import EpochArray, make_epochs
 from tests.lightcurve.stores import DictStore, exposures
 
 
-def emitted(slots_by_packet: list[list[int]], settings: WindowSettings) -> list[EpochArray]:
+def emitted(slots_by_packet: list[list[int]], wanted: WindowSettings) -> list[EpochArray]:
     history = BandHistory(DictStore(), b"ztf/ZTF18abcdefg", "r")
     windows: list[EpochArray] = []
     for version, slots in enumerate(slots_by_packet):
         epochs = make_epochs(exposures(slots), np.full(len(slots), 15.0), np.full(len(slots), 0.1))
-        header = history.add(epochs, ra=1, dec=2, version=version, max_epochs=settings.max_epochs).header
-        header, new = due_windows(header, history.light_curve, settings)
+        header = history.add(epochs, ra=1, dec=2, version=version, max_epochs=wanted.max_epochs).header
+        header, new = due_windows(header, history.light_curve, wanted)
         history.put_header(header)
         windows += new
     return windows
@@ -53,20 +54,21 @@ def test_jump_over_levels_makes_one_window() -> None:
     assert [slots_of(window)[-1] for window in windows] == [264]
 
 
-@pytest.mark.parametrize("reverse", [False, True])
-def test_level_is_a_function_of_the_number_alone(reverse) -> None:
-    """The same 240 epochs forwards and backwards: as many windows, and the last one the same."""
-    slots = list(range(240))
-    windows = emitted([[i] for i in (slots[::-1] if reverse else slots)], WindowSettings())
+@settings(max_examples=20)
+@given(st.permutations(range(240)))
+def test_last_window_is_a_function_of_the_epochs_alone(order) -> None:
+    """The same 240 epochs in any order: the last window holds the newest 200."""
+    windows = emitted([[i] for i in order], WindowSettings())
 
-    assert len(windows) == 3
-    assert slots_of(windows[-1]) == slots[40:]
+    assert 1 <= len(windows) <= 3
+    assert slots_of(windows[-1]) == list(range(40, 240))
 
 
 def test_paper_windows_are_disjoint_chunks_in_time_order() -> None:
     """450 epochs make two chunks; the rest of 50 waits, a late epoch joins no chunk."""
-    settings = WindowSettings(kind="paper")
-    windows = emitted([*([i] for i in range(10, 460)), [3], *([i] for i in range(460, 610))], settings)
+    windows = emitted(
+        [*([i] for i in range(10, 460)), [3], *([i] for i in range(460, 610))], WindowSettings(kind="paper")
+    )
 
     assert [slots_of(window) for window in windows] == [
         list(range(10, 210)), list(range(210, 410)), list(range(410, 610))
@@ -82,3 +84,10 @@ def test_bounded_state_goes_on_emitting() -> None:
 
     assert [w.tobytes() for w in bounded] == [w.tobytes() for w in unbounded]
     assert len(bounded) == 11
+
+
+def test_older_history_that_comes_late_repeats_no_window() -> None:
+    """Sixty epochs before the first one arrive: the level rises, the newest 200 epochs stay the same."""
+    windows = emitted([list(range(100, 305)), list(range(40, 100)), [305]], WindowSettings())
+
+    assert [slots_of(window)[-1] for window in windows] == [304]
