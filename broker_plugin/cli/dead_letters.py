@@ -1,0 +1,90 @@
+"""``dead-letters``: what could not be used, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import click
+
+from broker_plugin.cli.failures import PluginGroup
+from broker_plugin.cli.options import EXISTING_PATH, NEW_PATH, config_option
+from broker_plugin.cli.record_files import read_records
+from broker_plugin.config import Config
+from broker_plugin.errors import InputError
+from broker_plugin.records.text import to_json
+
+_file_option = click.option(
+    "--file", "file", type=EXISTING_PATH, help="Read this output of an offline run instead of Kafka."
+)
+
+
+@click.group("dead-letters", cls=PluginGroup)
+def dead_letters() -> None:
+    """Look at records that could not be used."""
+
+
+@dead_letters.command("list")
+@_file_option
+@click.option("--reason", help="Only those with this reason.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line, without the record's bytes.")
+@click.option("--max", "most", type=click.IntRange(min=1), help="Stop after this many.")
+@config_option
+def list_letters(
+    config: Config, file: Path | None, reason: str | None, as_json: bool, most: int | None
+) -> None:
+    """List them: where each was read, the stage, the reason, and what was found.
+
+    The place (topic/partition/offset) is what `show` takes.
+    """
+    letters = (letter for letter in _letters(config, file) if reason in (None, letter["reason"]))
+    for letter in islice(letters, most):
+        if as_json:
+            click.echo(to_json({name: letter[name] for name in letter if name != "value"}))
+        else:
+            click.echo(f"{_place(letter)}  {letter['stage']}  {letter['reason']}  {letter['detail']}")
+
+
+@dead_letters.command("show")
+@_file_option
+@click.argument("place")
+@click.option("--save", type=NEW_PATH, help="Write the record's bytes, as they were read, to this file.")
+@config_option
+def show_letter(config: Config, file: Path | None, place: str, save: Path | None) -> None:
+    """Show one of them in full. PLACE is the topic/partition/offset that `list` prints."""
+    letter = next((letter for letter in _letters(config, file) if _place(letter) == place), None)
+    if letter is None:
+        msg = f"no dead letter from {place}; `broker-plugin dead-letters list` prints the places"
+        raise InputError(msg)
+    value = letter["value"]
+    for name in ("stage", "reason", "detail", "topic", "partition", "offset", "timestamp_ms", "key"):
+        click.echo(f"{name:<13}{letter[name]}")
+    for header in letter["headers"]:
+        click.echo(f"{'header':<13}{header['name']} = {header['value']!r}")
+    click.echo(f"{'value':<13}{'none' if value is None else f'{len(value)} bytes'}")
+    if save is not None:
+        save.write_bytes(value or b"")
+        return
+    for start in range(0, min(len(value or b""), 256), 16):
+        row = value[start : start + 16]
+        text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
+        click.echo(f"  {start:04x}  {row.hex(' '):<47}  {text}")
+
+
+def _letters(config: Config, file: Path | None) -> Iterator[dict[str, Any]]:
+    if file is not None:
+        for _, record in read_records(file, ("dead_letter",)):
+            yield record
+        return
+    from broker_plugin.app.live import kafka_bus
+    from broker_plugin.records import schemas
+    from broker_plugin.runner.bus import read_topic
+
+    for message in read_topic(kafka_bus(config), config.topic("dead-letters")):
+        yield schemas.decode("dead_letter", message.value or b"")
+
+
+def _place(letter: dict[str, Any]) -> str:
+    return f"{letter['topic']}/{letter['partition']}/{letter['offset']}"

@@ -1,0 +1,25 @@
+"""The bundle that the configuration names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broker_plugin.config import Config
+
+if TYPE_CHECKING:
+    from broker_plugin.model import Bundle
+
+
+def bundle_in_use(config: Config) -> Bundle:
+    """Load and verify it.
+
+    Raises
+    ------
+    BundleError
+    """
+    from broker_plugin.model import default_bundle_path, load_bundle
+
+    return load_bundle(
+        default_bundle_path() if config.score.bundle == "default" else Path(config.score.bundle)
+    )

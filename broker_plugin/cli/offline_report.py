@@ -1,0 +1,43 @@
+"""The closing table of an offline run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from broker_plugin.app import OfflineSummary
+
+
+def offline_rows(summary: OfflineSummary) -> list[tuple[str, str]]:
+    """Return name and formatted value of everything that was counted, in the order of the flow."""
+    rate = summary.alerts / summary.seconds if summary.seconds > 0 else 0.0
+    return [
+        ("alerts", f"{summary.alerts:,}"),
+        *_by_reason(summary, "alerts_rejected_total", "rejected"),
+        ("epochs in light curves", _total(summary, "epochs_added_total")),
+        *_by_reason(summary, "epochs_rejected_total", "rejected"),
+        ("windows of 200 epochs", _total(summary, "windows_emitted_total")),
+        *_by_reason(summary, "windows_skipped_total", "skipped"),
+        ("annotations", _total(summary, "annotations_total")),
+        ("novelties", _total(summary, "novelties_total")),
+        ("dead letters", _total(summary, "dead_letters_total")),
+        *_by_reason(summary, "dead_letters_total", "from"),
+        ("time", f"{summary.seconds:.1f} s"),
+        ("alerts per second", f"{rate:,.0f}"),
+    ]
+
+
+def _total(summary: OfflineSummary, name: str) -> str:
+    return f"{summary.total(name):,}"
+
+
+def _by_reason(summary: OfflineSummary, name: str, word: str) -> list[tuple[str, str]]:
+    """Return an indented row for each set of labels, the most frequent first."""
+    found = [(labels, n) for (counter, labels), n in summary.counts.items() if counter == name and n]
+    found.sort(key=lambda item: (-item[1], item[0]))
+    rows = []
+    for labels, n in found:
+        values = dict(labels)
+        text = " ".join(filter(None, (values.get("stage"), values.get("reason")))).replace("_", " ")
+        rows.append((f"  {word}: {text}", f"{n:,.0f}"))
+    return rows

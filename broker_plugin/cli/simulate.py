@@ -1,0 +1,94 @@
+"""``simulate``: nights of alerts whose truth is known."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from broker_plugin.cli.options import EXISTING_PATH, NEW_PATH
+from broker_plugin.cli.progress import progress_bar
+
+if TYPE_CHECKING:
+    from broker_plugin.simulate.generate import SimulationSummary
+
+
+@click.command()
+@click.argument("out", type=NEW_PATH)
+@click.option("--survey", type=click.Choice(["ztf", "lsst"]), default="ztf", show_default=True)
+@click.option("--objects", "n_objects", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--nights", "n_nights", type=click.IntRange(min=1), default=365, show_default=True)
+@click.option("--start", type=click.DateTime(["%Y-%m-%d"]), help="UTC date of the first night.")
+@click.option("--bands", help="Comma-separated, e.g. g,r; not given: the survey's usual ones.")
+@click.option(
+    "--cadence", type=float, default=1.0, show_default=True, help="Visits over the survey's own rate."
+)
+@click.option(
+    "--damaged", type=click.FloatRange(0.0, 1.0), default=0.0, help="Truncated extra packets per packet."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Equal seeds give equal bytes.")
+@click.option(
+    "--from-parquet", "parquet", type=EXISTING_PATH, help="Wrap real light curves instead of models."
+)
+@click.option("--stars", type=click.IntRange(min=1), help="With --from-parquet: at most this many stars.")
+def simulate(
+    *,
+    out: Path,
+    survey: str,
+    n_objects: int,
+    n_nights: int,
+    start: datetime | None,
+    bands: str | None,
+    cadence: float,
+    damaged: float,
+    seed: int,
+    parquet: Path | None,
+    stars: int | None,
+) -> None:
+    """Write nights of alert archives into the folder OUT, and what each object really is.
+
+    Periodic variables of the eight classes and some kinds that the model has never seen (R Coronae Borealis
+    dips, T Tauri, novae, dippers) with the survey's cadence, noise, non-detections, forced photometry and
+    duplicates. The truth is in OUT/truth.csv. `broker-plugin replay OUT --to DIR` runs them.
+    """
+    if parquet is not None:
+        _wrap(parquet, out, survey=survey, stars=stars, seed=seed)
+        return
+    from broker_plugin.simulate.generate import simulate as generate
+    from broker_plugin.simulate.settings import SimulationSettings
+
+    chosen: dict[str, Any] = {} if start is None else {"start_date": start.date()}
+    if bands is not None:
+        chosen["bands"] = tuple(band.strip() for band in bands.split(","))
+    settings = SimulationSettings(
+        survey=survey,
+        n_objects=n_objects,
+        n_nights=n_nights,
+        cadence_factor=cadence,
+        damaged_fraction=damaged,
+        seed=seed,
+        **chosen,
+    )
+    with progress_bar("simulating", "nights") as advance:
+        summary = generate(settings, out, progress=advance)
+    _report(summary, out)
+
+
+def _wrap(parquet: Path, out: Path, *, survey: str, stars: int | None, seed: int) -> None:
+    if survey != "ztf":
+        msg = "--from-parquet writes ZTF-format packets; leave --survey out"
+        raise click.UsageError(msg)
+    from broker_plugin.simulate.from_parquet import simulate_from_parquet
+
+    with progress_bar("wrapping light curves", "nights") as advance:
+        summary = simulate_from_parquet(parquet, out, n_stars=stars, seed=seed, progress=advance)
+    _report(summary, out)
+
+
+def _report(summary: SimulationSummary, out: Path) -> None:
+    click.echo(
+        f"{summary.alerts} alerts of {summary.objects} objects in {summary.nights} archives "
+        f"({summary.archive_bytes / 1e6:.1f} MB) in {out}; truth in {summary.truth_path}"
+    )

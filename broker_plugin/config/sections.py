@@ -1,0 +1,207 @@
+"""Every key of the configuration, with its meaning, its default and what is allowed.
+
+The descriptions below are what ``broker-plugin check-config --explain`` prints.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    model_validator,
+)
+
+_TOPIC_NAME = r"^[A-Za-z0-9._-]{1,200}$"  # Kafka allows 249; our suffixes need room
+
+RESERVED_OPTIONS = {
+    "bootstrap.servers": "set `bootstrap` instead",
+    "metadata.broker.list": "set `bootstrap` instead",
+    "group.id": "groups are named after the prefix and the stage",
+    "group.instance.id": "set `runner.instance_id` instead",
+    "transactional.id": "it is derived from `runner.instance_id`",
+    "enable.auto.commit": "offsets are committed in the transaction",
+    "enable.auto.offset.store": "offsets are committed in the transaction",
+    "enable.idempotence": "exactly-once needs it on",
+    "isolation.level": "exactly-once needs read_committed",
+    "auto.offset.reset": "a missing offset is decided by the runner, not guessed",
+    "enable.partition.eof": "the runner sets it",
+    "partition.assignment.strategy": "changing it on a live group breaks joins",
+    "transaction.timeout.ms": "set `runner.transaction_timeout_seconds` instead",
+    "session.timeout.ms": "set `runner.session_timeout_seconds` instead",
+    "max.poll.interval.ms": "set `runner.max_poll_interval_seconds` instead",
+    "statistics.interval.ms": "the runner sets it for the lag metrics",
+}
+"""librdkafka options that exactly-once processing depends on, and what to do instead."""
+
+OptionValue = str | bool | int | float
+
+
+def _flatten(value: Any, prefix: str = "") -> Any:
+    # TOML reads `security.protocol = "SSL"` as a table in a table; librdkafka means one name with a dot.
+    if not isinstance(value, dict):
+        return value
+    flat: dict[str, Any] = {}
+    for name, inner in value.items():
+        if isinstance(inner, dict):
+            flat |= _flatten(inner, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = inner
+    return flat
+
+
+def _refuse_reserved(options: dict[str, OptionValue]) -> dict[str, OptionValue]:
+    reserved = sorted(RESERVED_OPTIONS.keys() & options.keys())
+    problems = [f"{name!r} cannot be set here ({RESERVED_OPTIONS[name]})" for name in reserved]
+    if problems:
+        raise ValueError("; ".join(problems))
+    return options
+
+
+Options = Annotated[dict[str, OptionValue], BeforeValidator(_flatten), AfterValidator(_refuse_reserved)]
+TopicName = Annotated[str, Field(pattern=_TOPIC_NAME)]
+
+
+def default_instance_id() -> str:
+    """Return a name that is stable over restarts on this machine: its host name, made fit for Kafka."""
+    return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "worker"
+
+
+class Section(BaseModel):
+    """A table of the configuration file: immutable, and closed to names it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class KafkaConfig(Section):
+    """Our own Kafka cluster, which holds every topic that begins with the prefix."""
+
+    bootstrap: str = Field("localhost:9092", min_length=1, description="host:port, or several with commas")
+    options: Options = Field(
+        default_factory=dict, repr=False, description="librdkafka options of every client (security.protocol)"
+    )
+    consumer_options: Options = Field(default_factory=dict, repr=False, description="... of consumers only")
+    producer_options: Options = Field(default_factory=dict, repr=False, description="... of producers only")
+    timeout_seconds: PositiveFloat = Field(30.0, description="how long to wait for an answer of the cluster")
+
+
+class SourceConfig(Section):
+    """Where alerts come from: the survey's or another broker's cluster, read at least once."""
+
+    bootstrap: str | None = Field(None, min_length=1, description="host:port; not set means kafka.bootstrap")
+    topics: tuple[TopicName, ...] = Field(
+        (), description="explicit topic names; empty means the one topic <prefix>.alerts"
+    )
+    options: Options = Field(
+        default_factory=dict,
+        repr=False,
+        description="librdkafka options of the source's consumer; added to kafka's if bootstrap is not set",
+    )
+
+
+class AccumulateConfig(Section):
+    """How light curves grow, and when a window of 200 epochs goes to the network."""
+
+    window: Literal["latest", "paper"] = Field(
+        "latest",
+        description="latest: the newest 200 epochs, again and again; paper: disjoint chunks in time order",
+    )
+    rescore_after: PositiveInt = Field(20, description="new epochs until the next window (window = latest)")
+    max_epochs: int = Field(1000, ge=200, description="epochs kept of each object and band, the newest")
+    state_directory: Path = Field(
+        Path("broker-plugin-state"),
+        description="local cache of the state; may be deleted while the worker is stopped",
+    )
+
+
+class ScoreConfig(Section):
+    """Period, network, novelty."""
+
+    bundle: str = Field("default", min_length=1, description='"default" (ships inside) or a directory')
+    runtime: Literal["onnx", "tensorflow"] = Field("onnx", description="what computes the network")
+    batch_size: PositiveInt = Field(64, description="windows in one pass of the network")
+    threads: PositiveInt | None = Field(
+        None, description="threads of network and period search; not set: all"
+    )
+    period_catalogue: Path | None = Field(
+        None, description="table of known periods (CSV or parquet: survey, object_id, period_days)"
+    )
+    period_min_days: PositiveFloat = Field(0.03, description="shortest period of the search")
+    period_max_days: PositiveFloat = Field(1000.0, description="longest period of the search")
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if self.period_min_days >= self.period_max_days:
+            msg = (
+                f"period_min_days ({self.period_min_days:g}) must be below "
+                f"period_max_days ({self.period_max_days:g})"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class RunnerConfig(Section):
+    """Batches and transactions. The defaults suit a survey's full rate and a laptop alike."""
+
+    batch_records: PositiveInt = Field(500, description="records in one transaction, at most")
+    batch_seconds: PositiveFloat = Field(1.0, description="seconds that a batch waits to fill, at most")
+    instance_id: str = Field(
+        default_factory=default_instance_id,
+        pattern=r"^[A-Za-z0-9._-]{1,100}$",
+        description="unique for each worker and stable over its restarts; not set: the host's name",
+    )
+    transaction_timeout_seconds: float = Field(
+        15.0, ge=1.0, le=900.0, description="the cluster aborts a transaction of a dead worker after this"
+    )
+    session_timeout_seconds: float = Field(
+        45.0, ge=6.0, le=1800.0, description="a silent worker loses its partitions after this"
+    )
+    max_poll_interval_seconds: float = Field(
+        300.0, ge=10.0, description="a worker stuck in one batch loses its partitions after this"
+    )
+
+    @model_validator(mode="after")
+    def _order(self) -> Self:
+        transaction, session = self.transaction_timeout_seconds, self.session_timeout_seconds
+        if not transaction < session <= self.max_poll_interval_seconds:
+            msg = (
+                f"transaction_timeout_seconds ({transaction:g}) must be below "
+                f"session_timeout_seconds ({session:g}), and that at most "
+                f"max_poll_interval_seconds ({self.max_poll_interval_seconds:g})"
+            )
+            raise ValueError(msg)
+        return self
+
+
+class TopicsConfig(Section):
+    """Layout that ``topics create`` makes and ``topics verify`` expects."""
+
+    partitions: int = Field(8, ge=1, le=10_000, description="of every keyed topic; final once live")
+    replication: int = Field(1, ge=1, le=15, description="copies of each partition; 3 in production")
+    retention_hours: PositiveFloat | None = Field(
+        None, description="how long records are kept; not set: 7 days, annotations and dead letters 30"
+    )
+
+
+class MetricsConfig(Section):
+    """The HTTP server for Prometheus: /metrics, /livez, /readyz."""
+
+    enabled: bool = Field(True, description="serve metrics while `run` runs")
+    address: str = Field("127.0.0.1", min_length=1, description="0.0.0.0 in a container")
+    port: int = Field(9464, ge=0, le=65535, description="0 lets the system choose")
+
+
+class LogConfig(Section):
+    """What goes to stderr."""
+
+    level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severity shown")
+    format: Literal["text", "json"] = Field("text", description="json: one object a line, for log collectors")

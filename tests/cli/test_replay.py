@@ -1,0 +1,152 @@
+"""Archives into files and into a topic, simulations, the demo."""
+
+from __future__ import annotations
+
+import csv
+import json
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from broker_plugin.runner.bus import TopicSpec, read_topic
+from broker_plugin.runner.memory import MemoryBus
+from tests.cli.conftest import Call
+
+
+@pytest.fixture(scope="session")
+def _archives(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Simulate once for all tests."""
+    from broker_plugin.simulate.generate import simulate
+    from broker_plugin.simulate.settings import SimulationSettings
+
+    folder = tmp_path_factory.mktemp("alerts")
+    simulate(SimulationSettings(n_objects=4, n_nights=12, seed=3, damaged_fraction=0.1), folder)
+    return folder
+
+
+@pytest.fixture
+def archives(_archives: Path) -> Path:
+    return _archives
+
+
+def members(folder: Path) -> list[bytes]:
+    payloads = []
+    for path in sorted(folder.glob("*.tar.gz")):
+        with tarfile.open(path) as archive:
+            payloads += [archive.extractfile(member).read() for member in archive]  # type: ignore[union-attr]
+    return payloads
+
+
+def test_simulate(call: Call, tmp_path: Path) -> None:
+    """Archives and a truth table with a row for each object; the same seed, the same bytes."""
+    for name in ("a", "b"):
+        result = call(
+            "simulate", tmp_path / name, "--objects", 3, "--nights", 6, "--seed", 5, "--bands", "g,r"
+        )
+        assert result.exit_code == 0
+        assert "alerts of 3 objects" in result.stdout
+    with (tmp_path / "a" / "truth.csv").open() as stream:
+        assert len(list(csv.DictReader(stream))) == 3
+    files = sorted(path.name for path in (tmp_path / "a").iterdir())
+    assert len(files) > 1
+    for name in files:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+def test_simulate_with_an_impossible_setting(call: Call, tmp_path: Path) -> None:
+    """Exit code 2."""
+    assert call("simulate", tmp_path / "a", "--bands", "w").exit_code == 2
+    assert call("simulate", tmp_path / "a", "--from-parquet", tmp_path, "--survey", "lsst").exit_code == 2
+
+
+def test_offline(call: Call, archives: Path, tmp_path: Path) -> None:
+    """All stages without Kafka: files beside each other, what is damaged among the dead letters, a table."""
+    result = call("replay", archives, "--to", tmp_path / "out")
+    assert result.exit_code == 0
+    table = dict(
+        line.rsplit(maxsplit=1) for line in result.stdout.splitlines() if line and "results" not in line
+    )
+    packets = members(archives)
+    assert table["alerts"] == str(len(packets))
+    assert int(table["epochs in light curves"]) > 0
+    letters = [
+        json.loads(line) for line in (tmp_path / "out" / "dead-letters.jsonl").read_text().splitlines()
+    ]
+    assert len(letters) == int(table["dead letters"]) > 0
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {
+        f"{n}.{s}" for n in ("classifications", "novelties", "dead-letters") for s in ("avro", "jsonl")
+    }
+
+
+def test_into_a_topic(call: Call, archives: Path, bus: MemoryBus) -> None:
+    """Every packet arrives, as it lay in the archive, in its order, without a key."""
+    bus.create_topics([TopicSpec("nightly", 1)])
+    result = call("replay", archives, "--topic", "nightly")
+    assert result.exit_code == 0
+    messages = list(read_topic(bus, "nightly"))
+    assert [message.value for message in messages] == members(archives)
+    assert {message.key for message in messages} == {None}
+    assert f"{len(messages)} alerts sent" in result.stdout
+
+
+def test_at_a_speed_the_order_is_that_of_time(call: Call, archives: Path, bus: MemoryBus) -> None:
+    """The same packets; real time is shortened so that the test need not wait."""
+    bus.create_topics([TopicSpec("nightly", 1)])
+    assert call("replay", archives, "--topic", "nightly", "--speed", "1e9").exit_code == 0
+    assert sorted(m.value or b"" for m in read_topic(bus, "nightly")) == sorted(members(archives))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ([], "either --to DIR (offline) or --topic"),
+        (["--to", "out", "--topic", "t"], "either --to DIR (offline) or --topic"),
+        (["--to", "out", "--rate", "5"], "offline there is nothing to wait for"),
+    ],
+)
+def test_wrong_usage(call: Call, archives: Path, arguments: list[str], words: str) -> None:
+    """Exit code 2 and what to do instead."""
+    result = call("replay", archives, *arguments)
+    assert result.exit_code == 2
+    assert words in result.stderr
+
+
+def test_rate_and_speed_contradict(call: Call, archives: Path, bus: MemoryBus) -> None:
+    """Exit code 2."""
+    result = call("replay", archives, "--topic", "t", "--rate", "1", "--speed", "1")
+    assert result.exit_code == 2
+    assert "choose one" in result.stderr
+
+
+@pytest.mark.parametrize("target", [["--to", "out"], ["--topic", "t"]])
+def test_archive_that_is_not_there(call: Call, bus: MemoryBus, target: list[str]) -> None:
+    """Exit code 7 and the path."""
+    bus.create_topics([TopicSpec("t", 1)])
+    result = call("replay", "no-such-night.tar.gz", *target)
+    assert result.exit_code == 7
+    assert "no-such-night.tar.gz" in result.stderr
+
+
+def test_topic_that_is_not_there(call: Call, archives: Path, bus: MemoryBus) -> None:
+    """Exit code 5 and the cure."""
+    result = call("replay", archives, "--topic", "t")
+    assert result.exit_code == 5
+    assert "topics create" in result.stderr
+
+
+def test_bundle_that_is_not_there(call: Call, archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exit code 3, before anything is read."""
+    monkeypatch.setenv("BROKER_PLUGIN_SCORE__BUNDLE", "no-such-bundle")
+    result = call("replay", archives, "--to", "out")
+    assert result.exit_code == 3
+    assert "no-such-bundle" in result.stderr
+
+
+def test_demo(call: Call, tmp_path: Path) -> None:
+    """Even when no object reaches 200 epochs there is a table and a page."""
+    result = call("demo", "--to", tmp_path / "demo", "--objects", 3, "--nights", 8)
+    assert result.exit_code == 0
+    assert "windows of 200 epochs" in result.stdout
+    assert (tmp_path / "demo" / "summary.html").read_text().startswith("<!DOCTYPE html>")

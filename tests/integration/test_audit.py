@@ -1,0 +1,85 @@
+"""The audit says nothing of a sound installation, and names what is wrong with a broken one."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker_plugin.app.audit import audit
+from broker_plugin.app.stages import build_stages
+from broker_plugin.config import load_config
+from broker_plugin.lightcurve.windows import WindowSettings
+from broker_plugin.records.codec import decode_window
+from broker_plugin.runner.memory import MemoryBus
+from broker_plugin.runner.protocols import Output
+from broker_plugin.stages.accumulate import AccumulateStage
+from tests.integration.pipeline import committed, create_topics, run_until_idle
+from tests.stages.test_accumulate import photometry
+
+SETTINGS = WindowSettings(rescore_after=50)
+
+
+@pytest.fixture
+def installation(tmp_path) -> MemoryBus:
+    """Three objects with 300 epochs each, accumulated and scored."""
+    bus = MemoryBus()
+    create_topics(bus, "t", partitions=2)
+    producer = bus.producer()
+    for i in range(300):
+        for name in ("ZTF18aaaaaaa", "ZTF18aaaaaab", "ZTF18aaaaaac"):
+            producer.send(Output("t.photometry", f"ztf/{name}".encode(), photometry(name, [i], i)))
+    producer.flush()
+    config = load_config(None, {"BROKER_PLUGIN_PREFIX": "t"})
+    run_until_idle(bus, "t", [AccumulateStage("t", SETTINGS), *build_stages(config, ["score"])], tmp_path)
+    return bus
+
+
+def test_sound_installation_has_no_problems(installation) -> None:
+    """Windows at 200, 250 and 300 epochs of three objects, each annotated once."""
+    report = audit(installation, "t", SETTINGS)
+
+    assert report.problems == []
+    assert (report.photometry, report.windows, report.annotations) == (900, 9, 9)
+    assert report.state_keys > 9
+
+
+@pytest.mark.parametrize("topic", ["lightcurves", "classifications"])
+def test_repeated_record_is_named(installation, topic) -> None:
+    """Somebody wrote a window, or an annotation, twice."""
+    message = committed(installation, "t", topic)[0]
+    producer = installation.producer()
+    producer.send(Output(message.topic, message.key, message.value))
+    producer.flush()
+
+    problems = audit(installation, "t", SETTINGS).problems
+    assert any("1 too many" in problem for problem in problems), problems
+
+
+def test_missing_window_and_wrong_state_are_named(installation) -> None:
+    """The installation ran with other settings than the audit is told."""
+    problems = audit(installation, "t", WindowSettings(rescore_after=100)).problems
+
+    assert any(problem.startswith("windows: 3 too many") for problem in problems), problems
+    assert any("values differ" in problem for problem in problems), problems
+
+
+def test_lost_state_is_named(installation) -> None:
+    """A value vanished from the changelog."""
+    message = next(m for m in committed(installation, "t", "changelog") if m.key.startswith(b"c/"))
+    producer = installation.producer()
+    producer.send(Output(message.topic, message.key, None, partition=message.partition))
+    producer.flush()
+
+    (problem,) = audit(installation, "t", SETTINGS).problems
+    assert "1 values differ" in problem
+
+
+def test_new_photometry_is_not_idle(installation) -> None:
+    """The audit is not fooled by a stage that has not read everything."""
+    window = decode_window(committed(installation, "t", "lightcurves")[0].value)
+    producer = installation.producer()
+    key = f"ztf/{window.object_id}".encode()
+    producer.send(Output("t.photometry", key, photometry(window.object_id, [999], 999)))
+    producer.flush()
+
+    problems = audit(installation, "t", SETTINGS).problems
+    assert any("not idle" in problem for problem in problems), problems
