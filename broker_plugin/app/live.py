@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import threading
 from collections.abc import Sequence
 
-from broker_plugin.app.stages import OUTPUT_TOPICS, STAGE_NAMES, build_stages
+from broker_plugin.app.stages import OUTPUT_TOPICS, build_stages
 from broker_plugin.config import Config
 from broker_plugin.runner.bus import Bus, TopicSpec
 from broker_plugin.runner.kafka import KafkaBus, KafkaSettings
@@ -17,8 +16,6 @@ from broker_plugin.runner.sensor import Sensor
 from broker_plugin.runner.settings import RunnerSettings
 from broker_plugin.runner.topics import plan_topics
 from broker_plugin.stages.dead_letters import dead_letter_output
-
-logger = logging.getLogger(__name__)
 
 _JOIN_SLICE_SECONDS = 0.5  # signals are handled between two slices
 
@@ -144,17 +141,3 @@ def stop_on_signals(host: Host) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, handle)
-
-
-def run_live(config: Config, names: Sequence[str] = STAGE_NAMES, *, sensor: Sensor) -> None:
-    """Run stages until a signal or an error that a person has to mend.
-
-    Raises
-    ------
-    BrokerPluginError
-    """
-    host = Host(build_runners(config, names, sensor, bus=kafka_bus(config), source=source_bus(config)))
-    stop_on_signals(host)
-    logger.info("running %s on %s", ", ".join(names), config.kafka.bootstrap)
-    host.run()
-    logger.info("stopped cleanly")

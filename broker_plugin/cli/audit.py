@@ -14,8 +14,9 @@ from broker_plugin.errors import StateMismatchError
 def audit(config: Config) -> None:
     """Recompute everything from the photometry topic and compare it with what is there.
 
-    Every window must be there once, with one annotation, and the state must be what the photometry makes of it.
-    Needs the whole photometry topic and an idle installation; reads only. Exit code 6 if something differs.
+    Every window must be there once, with one annotation, and the state must be what the photometry makes
+    of it. Needs the whole photometry topic and an idle installation; reads only. Exit code 6 if something
+    differs.
     """
     from broker_plugin.app.audit import audit as compare
     from broker_plugin.app.live import kafka_bus

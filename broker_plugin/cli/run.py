@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from contextlib import ExitStack
 
 import click
@@ -10,6 +11,8 @@ from broker_plugin.cli.logs import set_up_logging
 from broker_plugin.cli.model_in_use import bundle_in_use
 from broker_plugin.cli.options import config_option
 from broker_plugin.config import Config
+
+logger = logging.getLogger(__name__)
 
 STAGES = ("ingest", "accumulate", "score")
 
@@ -61,4 +64,8 @@ def run(config: Config, stages: tuple[str, ...]) -> None:
             )
             closing.callback(server.close)
         stop_on_signals(host)
+        logger.info(
+            "running %s on %s as %s", ", ".join(stages), config.kafka.bootstrap, config.runner.instance_id
+        )
         host.run()
+    logger.info("stopped: every batch that was begun is committed")
