@@ -1,0 +1,221 @@
+"""A Kafka cluster as a bus: clients, topics, offsets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any
+
+from confluent_kafka import (
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    TopicCollection,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
+
+from broker_plugin.errors import TopicError
+from broker_plugin.runner.bus import LagListener, NotYetError, RebalanceListener, TopicSpec
+from broker_plugin.runner.kafka.consumer import KafkaConsumer
+from broker_plugin.runner.kafka.mapping import (
+    client_logger,
+    error_of,
+    is_transient,
+    is_unreachable,
+    mapped,
+    misconfigured,
+    unreachable,
+)
+from broker_plugin.runner.kafka.producer import KafkaProducer
+from broker_plugin.runner.kafka.reader import KafkaReader
+from broker_plugin.runner.kafka.settings import KafkaSettings
+from broker_plugin.runner.protocols import Partition
+
+_VISIBLE_PAUSE_SECONDS = 0.1
+_ASK_PAUSE_SECONDS = 0.2
+
+
+class KafkaBus:
+    """See :class:`broker_plugin.runner.bus.Bus`. Connects on first use."""
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
+        self._admin_client: Any = None
+        self._cluster: str | None = None
+
+    def consumer(
+        self,
+        group: str,
+        topics: Sequence[str],
+        listener: RebalanceListener,
+        on_lag: LagListener | None = None,
+    ) -> KafkaConsumer:
+        """Join a group on some topics."""
+        self.cluster_id()
+        return KafkaConsumer(
+            self._settings, group, topics, listener=listener, on_lag=on_lag, true_ends=self._true_ends
+        )
+
+    def producer(self, transactional_id: str | None = None) -> KafkaProducer:
+        """Make a producer; without a transactional id it writes at once and has no transactions."""
+        self.cluster_id()
+        return KafkaProducer(self._settings, transactional_id)
+
+    def cluster_id(self) -> str:
+        """Return the id that the cluster was formatted with."""
+        if self._cluster is None:
+            self._cluster = str(self._metadata(self._settings.connect_timeout_seconds).cluster_id)
+        return self._cluster
+
+    def topic_id(self, topic: str) -> str:
+        """Return the id that Kafka gave the topic when it was created."""
+        seconds = self._settings.operation_timeout_seconds
+        topics = TopicCollection([topic])
+        described = self._ask(
+            lambda: self._admin().describe_topics(topics, request_timeout=seconds)[topic],
+            f"describing topic {topic}",
+        )
+        return str(described.topic_id)
+
+    def partition_counts(self, topics: Sequence[str]) -> dict[str, int | None]:
+        """Return how many partitions each topic has, None for one that does not exist."""
+        # All topics are asked for: asking for one by name may create it.
+        known = self._metadata(self._settings.connect_timeout_seconds).topics
+        return {
+            topic: len(known[topic].partitions) if topic in known and known[topic].error is None else None
+            for topic in topics
+        }
+
+    def topic_config(self, topic: str) -> dict[str, str]:
+        """Return a topic's settings by Kafka's names."""
+        resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
+        seconds = self._settings.operation_timeout_seconds
+        entries = self._ask(
+            lambda: self._admin().describe_configs([resource], request_timeout=seconds)[resource],
+            f"reading the settings of topic {topic}",
+        )
+        return {name: entry.value for name, entry in entries.items() if entry.value is not None}
+
+    def create_topics(self, specs: Sequence[TopicSpec]) -> None:
+        """Create topics and wait until they can be used; those that exist are left as they are."""
+        if not specs:
+            return
+        default = -1  # the cluster's
+        new = [
+            NewTopic(spec.name, spec.partitions, spec.replication or default, config=dict(spec.config))
+            for spec in specs
+        ]
+        seconds = self._settings.operation_timeout_seconds
+        for name, future in self._admin().create_topics(new, operation_timeout=seconds).items():
+            try:
+                future.result(seconds)
+            except KafkaException as exception:
+                if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                    msg = f"creating topic {name}: {error_of(exception).str()}"
+                    raise TopicError(msg) from exception
+        self._wait_until_visible([spec.name for spec in specs])
+
+    def offsets(self, partition: Partition) -> tuple[int, int]:
+        """Return the first offset and the true (READ_UNCOMMITTED) end offset of a partition."""
+        first = self._list_offsets([partition], OffsetSpec.earliest())[partition]
+        return first, self._true_ends([partition])[partition]
+
+    def reader(self, partition: Partition, start_offset: int | None = None) -> KafkaReader:
+        """Open a reader, at the first offset by default."""
+        first, end = self.offsets(partition)
+        return KafkaReader(self._settings, partition, first if start_offset is None else start_offset, end)
+
+    def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
+        """Return a group's committed offsets without joining it."""
+        asked = [TopicPartition(p.topic, p.partition) for p in partitions]
+        request = [ConsumerGroupTopicPartitions(group, asked)]
+        seconds = self._settings.operation_timeout_seconds
+        answers = self._ask(
+            lambda: self._admin().list_consumer_group_offsets(
+                request, require_stable=True, request_timeout=seconds
+            )[group],
+            f"reading the offsets of group {group}",
+        )
+        found: dict[Partition, int | None] = {}
+        for answer in answers.topic_partitions:
+            if answer.error is not None:
+                msg = f"offset of group {group} on {answer.topic}/{answer.partition}: {answer.error.str()}"
+                raise NotYetError(msg)
+            found[Partition(answer.topic, answer.partition)] = answer.offset if answer.offset >= 0 else None
+        return found
+
+    def _true_ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
+        return self._list_offsets(partitions, OffsetSpec.latest())
+
+    def _list_offsets(self, partitions: Sequence[Partition], which: Any) -> dict[Partition, int]:
+        return {partition: self._list_offset(partition, which) for partition in partitions}
+
+    def _list_offset(self, partition: Partition, which: Any) -> int:
+        asked = TopicPartition(partition.topic, partition.partition)
+        # KAFKA-10167: READ_COMMITTED would give the last stable offset, which an open transaction holds back.
+        found = self._ask(
+            lambda: self._admin().list_offsets(
+                {asked: which},
+                isolation_level=IsolationLevel.READ_UNCOMMITTED,
+                request_timeout=self._settings.operation_timeout_seconds,
+            )[asked],
+            f"offsets of {partition.topic}/{partition.partition}",
+        )
+        return int(found.offset)
+
+    def _wait_until_visible(self, names: Sequence[str]) -> None:
+        deadline = time.monotonic() + self._settings.operation_timeout_seconds
+        while True:
+            known: Mapping[str, Any] = self._metadata(self._settings.connect_timeout_seconds).topics
+            missing = [name for name in names if name not in known or not _led(known[name])]
+            if not missing:
+                return
+            if time.monotonic() > deadline:
+                seconds = self._settings.operation_timeout_seconds
+                msg = f"topic {missing[0]} has no leader after {seconds:g} s: look at its brokers"
+                raise TopicError(msg)
+            time.sleep(_VISIBLE_PAUSE_SECONDS)
+
+    def _admin(self) -> Any:
+        if self._admin_client is None:
+            try:
+                self._admin_client = AdminClient(self._settings.admin_options(), logger=client_logger)
+            except KafkaException as error:
+                raise misconfigured(error) from error
+        return self._admin_client
+
+    def _metadata(self, seconds: float) -> Any:
+        try:
+            return self._admin().list_topics(timeout=seconds)
+        except KafkaException as exception:
+            error = error_of(exception)
+            if is_unreachable(error):
+                raise unreachable(self._settings.bootstrap_servers, seconds, error.str()) from exception
+            raise mapped(error, f"asking {self._settings.bootstrap_servers} for its topics") from exception
+
+    def _ask(self, request: Callable[[], Future[Any]], doing: str) -> Any:
+        """Ask until there is an answer that is not about brokers changing places, or until the deadline."""
+        seconds = self._settings.operation_timeout_seconds
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return request().result(seconds + 1)
+            except FutureTimeoutError as silence:
+                raise unreachable(self._settings.bootstrap_servers, seconds, doing) from silence
+            except KafkaException as exception:
+                error = error_of(exception)
+                if is_unreachable(error):
+                    detail = f"{doing}: {error.str()}"
+                    raise unreachable(self._settings.bootstrap_servers, seconds, detail) from exception
+                if not is_transient(error) or time.monotonic() > deadline:
+                    raise mapped(error, doing) from exception
+            time.sleep(_ASK_PAUSE_SECONDS)
+            self._metadata(seconds)  # the client goes on using the leaders that it knows until told otherwise
+
+
+def _led(topic: Any) -> bool:
+    return topic.error is None and all(p.leader >= 0 for p in topic.partitions.values())

@@ -1,0 +1,149 @@
+"""Which topics there must be, and whether they are as they must be."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from broker_plugin.errors import ConfigurationError, TopicError
+from broker_plugin.runner.bus import Bus, TopicSpec
+from broker_plugin.runner.protocols import Stage
+
+CREATE_COMMAND = "broker-plugin topics create"
+
+_DAY_MS = 86_400_000
+
+
+def plan_topics(
+    prefix: str,
+    partitions: int = 8,
+    *,
+    replication: int | None = None,
+    common_config: Mapping[str, str] | None = None,
+) -> list[TopicSpec]:
+    """Return the topics of an installation.
+
+    Parameters
+    ----------
+    prefix : str
+    partitions : int
+        Of photometry, which bounds how many workers can share the state; the changelog has as many.
+    replication : int, optional
+        Copies of each partition; by default the cluster's own choice.
+    common_config : mapping of str to str, optional
+        Settings added to every topic, for instance ``min.insync.replicas``.
+    """
+    common = dict(common_config or {})
+
+    def spec(name: str, count: int, config: Mapping[str, str]) -> TopicSpec:
+        return TopicSpec(f"{prefix}.{name}", count, {**common, **config}, replication)
+
+    kept = {"retention.ms": str(30 * _DAY_MS)}
+    return [
+        spec("photometry", partitions, {"retention.ms": str(7 * _DAY_MS)}),
+        spec("lightcurves", partitions, {"retention.ms": str(7 * _DAY_MS)}),
+        # Small segments: compaction never touches the active one, and a restore reads it all.
+        spec(
+            "changelog",
+            partitions,
+            {
+                "cleanup.policy": "compact",
+                "segment.bytes": str(128 << 20),
+                "min.cleanable.dirty.ratio": "0.3",
+                "delete.retention.ms": str(7 * _DAY_MS),
+            },
+        ),
+        spec("classifications", partitions, kept),
+        spec("novelties", 1, kept),
+        spec("dead-letters", 1, kept),
+    ]
+
+
+def compare_topics(
+    wanted: Sequence[TopicSpec], counts: Mapping[str, int | None], configs: Mapping[str, Mapping[str, str]]
+) -> list[str]:
+    """Return what is wrong with the topics that there are, one line each with the command that mends it.
+
+    Parameters
+    ----------
+    wanted : sequence of TopicSpec
+    counts : mapping of str to int or None
+        Partitions found, None for a topic that does not exist.
+    configs : mapping of str to mapping
+        Settings found, of the topics that exist.
+    """
+    problems = []
+    for spec in wanted:
+        found = counts.get(spec.name)
+        if found is None:
+            problems.append(f"topic {spec.name} does not exist: run '{CREATE_COMMAND}'")
+            continue
+        if found != spec.partitions:
+            problems.append(
+                f"topic {spec.name} has {found} partitions, expected {spec.partitions}: set the number in "
+                f"the configuration to {found}, or delete the topic and run '{CREATE_COMMAND}'"
+            )
+        policy = configs.get(spec.name, {}).get("cleanup.policy")
+        wanted_policy = spec.config.get("cleanup.policy", "delete")
+        if policy != wanted_policy:
+            problems.append(
+                f"topic {spec.name} has cleanup.policy={policy}, expected {wanted_policy}: "
+                f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} "
+                f"--add-config cleanup.policy={wanted_policy}"
+            )
+    return problems
+
+
+def verify_topics(bus: Bus, wanted: Sequence[TopicSpec]) -> list[str]:
+    """Look at the topics and return :func:`compare_topics` of them."""
+    counts = bus.partition_counts([spec.name for spec in wanted])
+    configs = {name: bus.topic_config(name) for name, count in counts.items() if count is not None}
+    return compare_topics(wanted, counts, configs)
+
+
+def create_missing(bus: Bus, wanted: Sequence[TopicSpec]) -> list[str]:
+    """Create the topics that do not exist; return their names."""
+    counts = bus.partition_counts([spec.name for spec in wanted])
+    missing = [spec for spec in wanted if counts[spec.name] is None]
+    bus.create_topics(missing)
+    return [spec.name for spec in missing]
+
+
+def check_stage_topics(bus: Bus, source_bus: Bus, stage: Stage, output_topics: Sequence[str]) -> None:
+    """Refuse to start a stage on topics that would lose its records or its state.
+
+    Raises
+    ------
+    TopicError
+        A topic is missing, or the changelog is not compacted or not partitioned as the input is.
+    ConfigurationError
+        A stage with state has more than one input topic: their partitions may go to different workers.
+    """
+    inputs = source_bus.partition_counts(list(stage.input_topics))
+    others = [*output_topics, *([stage.changelog_topic] if stage.changelog_topic else [])]
+    for name, count in {**bus.partition_counts(others), **inputs}.items():
+        if count is None:
+            msg = f"topic {name} of stage {stage.name} does not exist: run '{CREATE_COMMAND}'"
+            raise TopicError(msg)
+    if stage.changelog_topic is None:
+        return
+    if len(inputs) != 1:
+        msg = f"stage {stage.name} keeps state and has input topics {sorted(inputs)}, expected exactly one"
+        raise ConfigurationError(msg)
+    ((source, expected),) = inputs.items()
+    found = bus.partition_counts([stage.changelog_topic])[stage.changelog_topic]
+    if found != expected:
+        msg = (
+            f"partitions of {source} ({expected}) and {stage.changelog_topic} ({found}) differ: partition p "
+            f"of the changelog holds the state of partition p of the input; delete the wrong one and run "
+            f"'{CREATE_COMMAND}'"
+        )
+        raise TopicError(msg)
+    policy = bus.topic_config(stage.changelog_topic).get("cleanup.policy")
+    if policy != "compact":
+        msg = (
+            f"topic {stage.changelog_topic} has cleanup.policy={policy}, expected compact (anything else "
+            f"deletes state): kafka-configs.sh --alter --entity-type topics --entity-name "
+            f"{stage.changelog_topic} --add-config cleanup.policy=compact, or delete it and run "
+            f"'{CREATE_COMMAND}'"
+        )
+        raise TopicError(msg)
