@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 DEMO   ?= demo-output
 
-.PHONY: demo test check lint format tests clean
+.PHONY: demo test check lint format tests chaos clean
 
 demo: $(VENV)/.run
 	$(BIN)/broker-plugin demo --to $(DEMO)
@@ -23,6 +23,10 @@ lint: $(VENV)/.test
 
 tests: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The long version of every attack on the exactly-once claim; an hour or more.
+chaos: $(VENV)/.test
+	BROKER_PLUGIN_REQUIRE_KAFKA=1 $(BIN)/python -m pytest tests/chaos -m "long or not long" --timeout 7200 $(PYTEST_ARGS)
 
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .

@@ -18,6 +18,7 @@ def set_up_logging(config: LogConfig) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if config.format == "json" else _Text())
     logging.basicConfig(level=config.level, handlers=[handler], force=True)
+    logging.getLogger("broker_plugin.runner.kafka.librdkafka").setLevel(logging.NOTSET)
 
 
 def _extra(record: logging.LogRecord) -> dict[str, Any]:

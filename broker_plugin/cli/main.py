@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from broker_plugin import __version__
@@ -35,6 +37,8 @@ def main() -> None:
                                        broker-plugin run --config FILE
                                        broker-plugin subscribe --topic novelties --config FILE
     """  # noqa: D301  (click's mark for lines that stay as they are)
+    # What the client library retries by itself is no news to a person; `run` sets up its own log.
+    logging.getLogger("broker_plugin.runner.kafka.librdkafka").setLevel(logging.ERROR)
 
 
 for _verb in _VERBS:
