@@ -9,6 +9,7 @@ from pathlib import Path
 from broker_plugin.runner.bus import Bus, TopicSpec, read_topic
 from broker_plugin.runner.loop import Runner
 from broker_plugin.runner.protocols import Message, Output, Stage
+from broker_plugin.runner.sensor import Sensor
 from broker_plugin.runner.settings import RunnerSettings
 from broker_plugin.runner.topics import create_missing, plan_topics
 from broker_plugin.stages.dead_letters import dead_letter_output
@@ -36,12 +37,18 @@ def publish(bus: Bus, topic: str, packets: Iterable[bytes]) -> int:
     return n
 
 
-def run_until_idle(bus: Bus, prefix: str, stages: Sequence[Stage], state_dir: Path | None = None) -> None:
+def run_until_idle(
+    bus: Bus,
+    prefix: str,
+    stages: Sequence[Stage],
+    state_dir: Path | None = None,
+    sensor: Sensor | None = None,
+) -> None:
     """Run the stages one after the other, each until it has committed everything there is."""
     settings = RunnerSettings(prefix=prefix, state_dir=state_dir, batch_seconds=0.2)
     with ExitStack() as closing:
         for stage in stages:
-            runner = Runner(stage, bus, dead_letter_output(prefix), settings)
+            runner = Runner(stage, bus, dead_letter_output(prefix), settings, sensor=sensor)
             closing.enter_context(runner).run_until_idle(timeout_seconds=240)
 
 
