@@ -4,10 +4,13 @@ Outside of pytest::
 
     with KafkaServer(kafka_jars(), Path("/tmp/kafka-a")) as server:
         print(server.bootstrap)
+    with KafkaCluster(kafka_jars(), Path("/tmp/kafka-b")) as cluster:  # three nodes
+        cluster.nodes[0].kill()
 """
 
 from __future__ import annotations
 
+import base64
 import os
 import re
 import shutil
@@ -16,6 +19,7 @@ import socket
 import subprocess
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,15 +100,28 @@ class KafkaServer:
         Data, settings and log of this node; two servers need two folders.
     overrides : mapping of str to str
         Settings by Kafka's names.
+    ports : (int, int), optional
+        Of the broker and of its controller; free ones by default.
+    cluster_id : str, optional
+        What fresh data are formatted with; a new one by default.
     """
 
-    def __init__(self, libs: Path, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        libs: Path,
+        folder: Path,
+        overrides: Mapping[str, str] | None = None,
+        *,
+        ports: tuple[int, int] | None = None,
+        cluster_id: str | None = None,
+    ) -> None:
         self._libs = libs
         self._folder = folder
-        self._port, controller_port = _free_ports(2)
-        self.bootstrap = f"127.0.0.1:{self._port}"
+        self._cluster_id = cluster_id or _new_cluster_id()
+        port, controller_port = ports or _free_ports(2)
+        self.bootstrap = f"127.0.0.1:{port}"
         self._process: subprocess.Popen[bytes] | None = None
-        self._properties = {**_properties(folder, self._port, controller_port), **(overrides or {})}
+        self._properties = {**_properties(folder, port, controller_port), **(overrides or {})}
 
     def __enter__(self) -> Self:
         self.start()
@@ -115,18 +132,17 @@ class KafkaServer:
 
     def start(self) -> None:
         """Start on the data that is there, or on fresh data, and wait until it answers."""
+        self.launch()
+        self.wait_until_ready()
+
+    def launch(self) -> None:
+        """Start without waiting: alone, a node of a cluster never answers."""
         self._folder.mkdir(parents=True, exist_ok=True)
         settings = self._folder / "server.properties"
         settings.write_text("".join(f"{name}={value}\n" for name, value in self._properties.items()))
         if not (self._folder / "data" / "meta.properties").exists():
-            uuid = subprocess.run(
-                self._java("kafka.tools.StorageTool", "random-uuid"),
-                capture_output=True,
-                text=True,
-                check=True,
-            ).stdout.split()[-1]
             subprocess.run(
-                self._java("kafka.tools.StorageTool", "format", "-t", uuid, "-c", str(settings)),
+                self._java("kafka.tools.StorageTool", "format", "-t", self._cluster_id, "-c", str(settings)),
                 capture_output=True,
                 check=True,
             )
@@ -134,8 +150,17 @@ class KafkaServer:
             self._process = subprocess.Popen(
                 self._java("kafka.Kafka", str(settings)), stdout=log, stderr=subprocess.STDOUT
             )
+
+    def wait_until_ready(self) -> None:
+        """Wait until it answers; raises RuntimeError, with the end of its log, when it does not."""
+        deadline = time.monotonic() + _START_SECONDS
         try:
-            self._wait_until_ready()
+            while not _answers(self.bootstrap):
+                assert self._process is not None
+                if self._process.poll() is not None or time.monotonic() > deadline:
+                    log = (self._folder / "server.log").read_text(errors="replace")[-3000:]
+                    raise RuntimeError(f"Kafka at {self.bootstrap} did not start:\n{log}")
+                time.sleep(0.2)
         except BaseException:
             self.kill()
             raise
@@ -144,6 +169,7 @@ class KafkaServer:
         """End it in order; killed if that takes too long."""
         if self._process is None:
             return
+        self.resume()  # a stopped process would not hear of its end
         self._process.terminate()
         try:
             self._process.wait(_STOP_SECONDS)
@@ -173,14 +199,52 @@ class KafkaServer:
         flags = ["-Xmx512m", "-Xms128m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
         return ["java", *flags, "-cp", f"{self._libs}/*", *arguments]
 
-    def _wait_until_ready(self) -> None:
-        deadline = time.monotonic() + _START_SECONDS
-        while not _answers(self.bootstrap):
-            assert self._process is not None
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                log = (self._folder / "server.log").read_text(errors="replace")[-3000:]
-                raise RuntimeError(f"Kafka at {self.bootstrap} did not start:\n{log}")
-            time.sleep(0.2)
+
+class KafkaCluster:
+    """Three combined brokers and controllers on this machine; internal topics on all of them, two must agree.
+
+    Parameters
+    ----------
+    libs : Path
+        Kafka's jars.
+    folder : Path
+        Each node takes a folder in it.
+    overrides : mapping of str to str
+        Settings by Kafka's names, for every node.
+    """
+
+    def __init__(self, libs: Path, folder: Path, overrides: Mapping[str, str] | None = None) -> None:
+        ports = _free_ports(6)
+        cluster_id = _new_cluster_id()
+        voters = ",".join(f"{n}@127.0.0.1:{ports[2 * n - 1]}" for n in (1, 2, 3))
+        shared = {"controller.quorum.voters": voters, **_REPLICATED, **(overrides or {})}
+        self.nodes = [
+            KafkaServer(
+                libs,
+                folder / f"node-{n}",
+                {**shared, "node.id": str(n)},
+                ports=(ports[2 * n - 2], ports[2 * n - 1]),
+                cluster_id=cluster_id,
+            )
+            for n in (1, 2, 3)
+        ]
+        self.bootstrap = ",".join(node.bootstrap for node in self.nodes)
+
+    def __enter__(self) -> Self:
+        try:
+            for node in self.nodes:
+                node.launch()
+            for node in self.nodes:
+                node.wait_until_ready()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # The last of a cluster cannot end in order, since nobody is left to hand over to; the data are thrown away.
+        for node in self.nodes:
+            node.kill()
 
 
 def _properties(folder: Path, port: int, controller_port: int) -> dict[str, str]:
@@ -214,6 +278,22 @@ _SMALL_AND_QUICK = {
     "log.cleaner.dedupe.buffer.size": "8388608",
     "log.cleaner.threads": "1",
 }
+
+
+_REPLICATED = {
+    "default.replication.factor": "3",
+    "min.insync.replicas": "2",
+    "offsets.topic.replication.factor": "3",
+    "transaction.state.log.replication.factor": "3",
+    "transaction.state.log.min.isr": "2",
+    "broker.heartbeat.interval.ms": "500",
+    "broker.session.timeout.ms": "3000",  # until the others take over from a dead node
+}
+
+
+def _new_cluster_id() -> str:
+    # Kafka's own notation of an id; a leading dash would be taken for an option of the formatter.
+    return "A" + base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")[1:]
 
 
 @contextmanager

@@ -42,7 +42,7 @@ def load_period_catalogue(path: Path) -> dict[tuple[str, str], float]:
     if bad.any():
         row = int(bad.to_numpy().argmax())
         found = table["period_days"].iloc[row]
-        msg = f"period catalogue {path}, row {row + 1}: period_days is {found!r}, expected a positive number"
+        msg = f"period catalogue {path}, row {row + 1}: period_days is {found}, expected a positive number"
         raise InputError(msg)
     keys = zip(table["survey"].astype(str), table["object_id"].astype(str), strict=True)
     return dict(zip(keys, periods.astype(float).tolist(), strict=True))

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 
 from broker_plugin.app.stages import OUTPUT_TOPICS, build_stages
 from broker_plugin.config import Config
@@ -22,15 +23,11 @@ _JOIN_SLICE_SECONDS = 0.5  # signals are handled between two slices
 
 def kafka_bus(config: Config) -> KafkaBus:
     """Return our own cluster."""
-    consumer_options = {
-        "session.timeout.ms": round(config.runner.session_timeout_seconds * 1000),
-        "max.poll.interval.ms": round(config.runner.max_poll_interval_seconds * 1000),
-    }
     return KafkaBus(
         KafkaSettings(
             config.kafka.bootstrap,
             common=config.kafka.options,
-            consumer={**config.kafka.consumer_options, **consumer_options},
+            consumer={**config.kafka.consumer_options, **_membership(config)},
             producer=config.kafka.producer_options,
             operation_timeout_seconds=config.kafka.timeout_seconds,
             transaction_timeout_seconds=config.runner.transaction_timeout_seconds,
@@ -39,16 +36,25 @@ def kafka_bus(config: Config) -> KafkaBus:
 
 
 def source_bus(config: Config) -> KafkaBus | None:
-    """Return the survey's cluster, or None when the alerts are in our own."""
-    if config.source.bootstrap is None:
+    """Return the survey's cluster, or None when the alerts are read like all else in our own."""
+    if config.source.bootstrap is None and not config.source.options:
         return None
     return KafkaBus(
         KafkaSettings(
-            config.source.bootstrap,
+            config.source_bootstrap,
             common=config.source_options,
+            consumer=_membership(config),
             operation_timeout_seconds=config.kafka.timeout_seconds,
         )
     )
+
+
+def _membership(config: Config) -> dict[str, int]:
+    """Return after how long a silent worker is thought dead."""
+    return {
+        "session.timeout.ms": round(config.runner.session_timeout_seconds * 1000),
+        "max.poll.interval.ms": round(config.runner.max_poll_interval_seconds * 1000),
+    }
 
 
 def wanted_topics(config: Config) -> list[TopicSpec]:
@@ -72,7 +78,7 @@ def build_runners(
             stage,
             bus,
             dead_letter_output(config.prefix),
-            settings,
+            replace(settings, group_name=config.source.group) if stage.name == "ingest" else settings,
             source_bus=source if stage.name == "ingest" else None,
             output_topics=[config.topic(name) for name in OUTPUT_TOPICS[stage.name]],
             sensor=sensor,

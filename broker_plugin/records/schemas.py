@@ -21,6 +21,7 @@ Framing = Literal["single-object", "container"]
 
 _SINGLE_OBJECT_MARK = b"\xc3\x01"  # Avro 1.11 specification, "Single object encoding"
 _CONTAINER_MARK = b"Obj\x01"
+_QUOTED = 200  # of an Avro library's message: some of them quote whole schemas
 
 
 def schema_directory() -> Path:
@@ -112,7 +113,7 @@ def decode(record: str, data: bytes) -> dict[str, Any]:
     except ValueError:
         raise
     except Exception as error:  # fastavro raises many kinds, MemoryError among them, on damaged bytes
-        msg = f"damaged {record} record: {type(error).__name__}: {error}"
+        msg = f"not a {record} record, or damaged: {type(error).__name__}: {str(error)[:_QUOTED]}"
         raise ValueError(msg) from error
     if not isinstance(value, dict):
         msg = f"{record} record decodes to {type(value).__name__}, expected a record"

@@ -12,7 +12,7 @@ from tests.cli.conftest import Call
 
 
 def test_plan_needs_no_kafka(call: Call) -> None:
-    """Seven topics; the alerts' own among them, for it is in our cluster."""
+    """Eight topics; the alerts' own among them, for it is in our cluster."""
     result = call("topics", "plan")
     assert result.exit_code == 0
     names = [line.split()[0] for line in result.stdout.splitlines()]

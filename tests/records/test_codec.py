@@ -134,3 +134,10 @@ def test_ids_are_functions_of_the_content() -> None:
     assert replace(examples.WINDOW, alert_id="1").window_id == examples.WINDOW.window_id
     other = replace(examples.ANNOTATION, model_digest="cd" * 32)
     assert other.annotation_id != examples.ANNOTATION.annotation_id
+
+
+def test_another_kind_of_record_is_told_in_one_short_line() -> None:
+    """A novelty where a classification is expected: the message does not quote two schemas."""
+    with pytest.raises(ValueError, match="not a classification record") as error:
+        codec.decode_classification(codec.encode_novelty(examples.NOVELTY, 0))
+    assert len(str(error.value)) < 300

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from broker_plugin.errors import AbortableTransactionError, FencedError
+from broker_plugin.errors import AbortableTransactionError, FencedError, TopicError
 from broker_plugin.runner.bus import (
     Bus,
     Consumer,
@@ -338,6 +338,27 @@ def test_topics_are_created_once_and_described(bus: Bus, prefix: str) -> None:
     assert bus.topic_config(name)["delete.retention.ms"] == "1000"
     assert bus.topic_id(name) == identity
     assert bus.cluster_id() == bus.cluster_id() != ""
+
+
+def test_deleted_records_are_gone_for_every_reader(bus: Bus, topic: str, prefix: str) -> None:
+    """Records below an offset are deleted: readers and new groups begin behind them, the end stays."""
+    write(bus, topic, [b"%d" % n for n in range(5)])
+    here = Partition(topic, 0)
+
+    bus.delete_records(here, before=3)
+
+    assert bus.offsets(here) == (3, 5)
+    assert [m.offset for m in read_partition(bus, topic, 0)] == [3, 4]
+    consumer = bus.consumer(f"{prefix}.g", [topic], Recorder())
+    assert [m.value for m in poll_until(consumer, lambda found: len(found) >= 2)] == [b"3", b"4"]
+    consumer.close()
+    bus.delete_records(here, before=2)  # they are gone already
+    assert bus.offsets(here) == (3, 5)
+    with pytest.raises(TopicError):
+        bus.delete_records(here, before=6)
+    bus.delete_records(here, before=5)
+    assert bus.offsets(here) == (5, 5)
+    assert values(bus, topic) == []
 
 
 def test_lag_is_told(bus: Bus, topic: str, prefix: str) -> None:

@@ -42,14 +42,19 @@ def test_a_broker_that_is_not_there_is_named_in_seconds() -> None:
         assert time.monotonic() - started < 5
 
 
-@pytest.mark.parametrize("section", ["common", "consumer", "producer"])
-def test_options_that_would_break_the_guarantee_are_refused(section: str) -> None:
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("common", "kafka.options"),
+        ("consumer", "kafka.consumer_options"),
+        ("producer", "kafka.producer_options"),
+    ],
+)
+def test_options_that_would_break_the_guarantee_are_refused(section: str, key: str) -> None:
     """Exactly-once does not survive ``enable.auto.commit``."""
     settings = KafkaSettings("127.0.0.1:1", **{section: {"enable.auto.commit": True}})
     options = settings.producer_options if section == "producer" else settings.consumer_options
-    with pytest.raises(
-        ConfigurationError, match=rf"'enable.auto.commit|enable.auto.commit in 'kafka\.{section}'"
-    ):
+    with pytest.raises(ConfigurationError, match=rf"enable\.auto\.commit in '{key}'"):
         options("x")
 
 

@@ -75,13 +75,13 @@ def test_a_stage_with_state_has_one_input() -> None:
 
 
 def test_the_plan_is_created_once_and_then_verified(bus: Bus, prefix: str) -> None:
-    """Six topics; creating again creates nothing; verifying finds nothing."""
+    """Seven topics; creating again creates nothing; verifying finds nothing."""
     plan = plan_topics(prefix, 3)
     names = [
         f"{prefix}.{n}" for n in ("photometry", "lightcurves", "changelog", "classifications", "novelties")
     ]
 
-    assert create_missing(bus, plan) == [*names, f"{prefix}.dead-letters"]
+    assert create_missing(bus, plan) == [*names, f"{prefix}.dead-letters", f"{prefix}.redriven"]
     assert create_missing(bus, plan) == []
     assert verify_topics(bus, plan) == []
     problems = verify_topics(bus, plan_topics(prefix, 4))
