@@ -1,0 +1,238 @@
+"""A model bundle: a directory whose every file is verified before anything is scored with it.
+
+``manifest.json``, ``network.keras``, ``network.onnx``, ``mixture.npz`` (mixture, quantiles of the training
+energies, calibration energies), ``golden.npz`` (windows and what this model must say of them),
+``report.json``, ``MODEL_CARD.md``. No pickle anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import TypeAdapter, ValidationError
+
+from broker_plugin.errors import BundleError
+from broker_plugin.model.manifest import FORMAT_VERSION, Manifest
+from broker_plugin.model.mixture import Mixture
+from broker_plugin.records.epoch import Float32Array, FloatArray
+
+MANIFEST = "manifest.json"
+FILES = ("network.keras", "network.onnx", "mixture.npz", "golden.npz", "report.json", "MODEL_CARD.md")
+"""The files that the manifest lists with their sha256."""
+
+_MIXTURE_ARRAYS = (
+    "weights",
+    "means",
+    "covariances",
+    "z_mean",
+    "z_scale",
+    "energy_quantiles",
+    "calibration_energies",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class GoldenVectors:
+    """Synthetic windows, and what the bundle's model says of them.
+
+    Attributes
+    ----------
+    time_mjd : ndarray, shape (n, L), float64
+    mag, magerr : ndarray, shape (n, L), float32
+    period_days : ndarray, shape (n,), float64
+    probabilities : ndarray, shape (n, K), float64
+    energy : ndarray, shape (n,), float64
+    reconstruction_mag : ndarray, shape (n, L), float64
+        In time order.
+    """
+
+    time_mjd: FloatArray
+    mag: Float32Array
+    magerr: Float32Array
+    period_days: FloatArray
+    probabilities: FloatArray
+    energy: FloatArray
+    reconstruction_mag: FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A verified bundle.
+
+    Attributes
+    ----------
+    path : Path
+    digest : str
+        sha256 of the manifest, which holds the digests of everything else: names the model exactly.
+    manifest : Manifest
+    mixture : Mixture
+    energy_quantiles : ndarray, shape (q,), float64
+        Training energies at q equally spaced percentiles from 0 to 100.
+    calibration_energies : ndarray, shape (c,), float64
+        Energies of held-out known stars, increasing; empty when the bundle is not calibrated.
+    golden : GoldenVectors
+    """
+
+    path: Path
+    digest: str
+    manifest: Manifest
+    mixture: Mixture
+    energy_quantiles: FloatArray
+    calibration_energies: FloatArray
+    golden: GoldenVectors
+
+
+def default_bundle_path() -> Path:
+    """Return the bundle that ships with the package."""
+    return Path(__file__).resolve().parent.parent / "bundles" / "default"
+
+
+def load_bundle(path: Path) -> Bundle:
+    """Read and verify a bundle. The network itself is opened by :func:`broker_plugin.model.open_scorer`.
+
+    In this order: 1. the manifest is read, 2. the digest of every file is compared, 3. the arrays are read
+    and their shapes compared with the conventions.
+
+    Raises
+    ------
+    BundleError
+        Naming the file or field, what was found and what was expected.
+    """
+    manifest_bytes = _read(path, MANIFEST)
+    manifest = _parse_manifest(path / MANIFEST, manifest_bytes)
+    contents = {name: _read(path, name) for name in FILES}
+    for name, content in contents.items():
+        found = hashlib.sha256(content).hexdigest()
+        if found != manifest.sha256[name]:
+            msg = (
+                f"{path / name}: sha256 {found} but {MANIFEST} says {manifest.sha256[name]}; "
+                "the file is damaged or foreign, install the bundle again"
+            )
+            raise BundleError(msg)
+    arrays = _read_arrays(path / "mixture.npz", contents["mixture.npz"], _MIXTURE_ARRAYS)
+    golden_names = tuple(field.name for field in fields(GoldenVectors))
+    golden = GoldenVectors(**_read_arrays(path / "golden.npz", contents["golden.npz"], golden_names))
+    mixture = _build_mixture(path, manifest, arrays)
+    quantiles, calibration = arrays["energy_quantiles"], arrays["calibration_energies"]
+    _check_calibration(path, manifest, quantiles, calibration)
+    _check_golden(path, manifest, golden)
+    return Bundle(
+        path=path,
+        digest=hashlib.sha256(manifest_bytes).hexdigest(),
+        manifest=manifest,
+        mixture=mixture,
+        energy_quantiles=quantiles,
+        calibration_energies=calibration,
+        golden=golden,
+    )
+
+
+def _read(path: Path, name: str) -> bytes:
+    try:
+        return (path / name).read_bytes()
+    except OSError as error:
+        expected = ", ".join((MANIFEST, *FILES))
+        msg = f"{path / name}: cannot be read ({error.strerror}); expected a bundle directory with {expected}"
+        raise BundleError(msg) from error
+
+
+def _parse_manifest(path: Path, content: bytes) -> Manifest:
+    try:
+        manifest = TypeAdapter(Manifest).validate_json(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "top level"
+        msg = f"{path}: field {where}: {first['msg']} (found {first['input']!r:.80}); export the bundle again"
+        raise BundleError(msg) from error
+    if manifest.format_version != FORMAT_VERSION:
+        msg = f"{path}: format_version {manifest.format_version}; expected {FORMAT_VERSION}; export it again"
+        raise BundleError(msg)
+    if sorted(manifest.sha256) != sorted(FILES):
+        msg = (
+            f"{path}: sha256 lists {', '.join(sorted(manifest.sha256))}; expected {', '.join(sorted(FILES))}"
+        )
+        raise BundleError(msg)
+    network = manifest.conventions.network
+    if len(manifest.classes) != network.n_classes:
+        msg = f"{path}: {len(manifest.classes)} classes; conventions.network.n_classes is {network.n_classes}"
+        raise BundleError(msg)
+    return manifest
+
+
+def _read_arrays(path: Path, content: bytes, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
+    """Read exactly the named arrays; pickled objects are refused."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as stored:
+            found = tuple(stored.files)
+            arrays = {name: stored[name] for name in found}
+    except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        msg = f"{path}: cannot be read as arrays ({error}); export the bundle again"
+        raise BundleError(msg) from error
+    if sorted(found) != sorted(names):
+        msg = f"{path}: holds {', '.join(sorted(found))}; expected {', '.join(sorted(names))}"
+        raise BundleError(msg)
+    for array in arrays.values():
+        array.setflags(write=False)
+    return arrays
+
+
+def _build_mixture(path: Path, manifest: Manifest, arrays: dict[str, npt.NDArray[Any]]) -> Mixture:
+    conventions = manifest.conventions
+    try:
+        mixture = Mixture(
+            **{name: arrays[name] for name in ("weights", "means", "covariances", "z_mean", "z_scale")},
+            conventions=conventions.mixture,
+        )
+        np.linalg.cholesky(mixture.covariances)
+    except (ValueError, np.linalg.LinAlgError) as error:
+        msg = f"{path / 'mixture.npz'}: {error}; expected a valid Gaussian mixture, export the bundle again"
+        raise BundleError(msg) from error
+    expected = (conventions.network.n_classes, conventions.z_size)
+    if mixture.means.shape != expected:
+        msg = f"{path / 'mixture.npz'}: means of shape {mixture.means.shape}; the conventions say {expected}"
+        raise BundleError(msg)
+    return mixture
+
+
+def _check_calibration(
+    path: Path, manifest: Manifest, quantiles: FloatArray, calibration: FloatArray
+) -> None:
+    for name, array in (("energy_quantiles", quantiles), ("calibration_energies", calibration)):
+        if array.ndim != 1 or not np.isfinite(array).all() or (np.diff(array) < 0).any():
+            msg = f"{path / 'mixture.npz'}: {name} must be one finite, increasing column"
+            raise BundleError(msg)
+    if len(quantiles) < 2 or len(calibration) != manifest.n_calibration:
+        msg = (
+            f"{path / 'mixture.npz'}: {len(quantiles)} energy_quantiles (expected at least 2), "
+            f"{len(calibration)} calibration_energies (the manifest says {manifest.n_calibration})"
+        )
+        raise BundleError(msg)
+
+
+def _check_golden(path: Path, manifest: Manifest, golden: GoldenVectors) -> None:
+    network = manifest.conventions.network
+    n_windows = len(golden.energy)
+    per_epoch = (n_windows, network.sequence_length)
+    expected = {
+        "time_mjd": per_epoch,
+        "mag": per_epoch,
+        "magerr": per_epoch,
+        "period_days": (n_windows,),
+        "probabilities": (n_windows, network.n_classes),
+        "energy": (n_windows,),
+        "reconstruction_mag": per_epoch,
+    }
+    for name, shape in expected.items():
+        found = getattr(golden, name).shape
+        if n_windows < 2 or found != shape:
+            msg = (
+                f"{path / 'golden.npz'}: {name} has shape {found}; expected {shape} and at least two windows"
+            )
+            raise BundleError(msg)

@@ -1,0 +1,278 @@
+"""From windows and periods to probabilities and energies: what the stream and the evaluation both call."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from broker_plugin.errors import BundleError
+from broker_plugin.features import NetworkInput, build_network_input, screen
+from broker_plugin.model.bundle import Bundle, load_bundle
+from broker_plugin.model.mixture import energy_from_log_joint
+from broker_plugin.model.network_output import NetworkOutput
+from broker_plugin.model.runtime import Runtime, RuntimeName, open_runtime
+from broker_plugin.records.epoch import Float32Array, FloatArray
+
+PROBABILITY_TOLERANCE = 1e-4
+ENERGY_TOLERANCE = 1e-3
+"""float32 networks on different processors and runtimes agree to these (measured 1e-5 and 1e-4); a wrong
+weight, convention or gate order misses them by orders of magnitude. The energy's is relative beyond 1."""
+
+MAGNITUDE_TOLERANCE = 1e-3
+
+
+class ScoringWindow(NamedTuple):
+    """A window of L epochs and its fold period.
+
+    Attributes
+    ----------
+    time_mjd : ndarray, shape (L,), float64
+        Time order.
+    mag, magerr : ndarray, shape (L,), float32
+    period_days : float
+        Positive.
+    """
+
+    time_mjd: FloatArray
+    mag: Float32Array
+    magerr: Float32Array
+    period_days: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """What the model says of one window.
+
+    Attributes
+    ----------
+    probabilities : ndarray, shape (K,), float64
+        In the order of the bundle's classes; sums to one.
+    predicted_class : str
+        The most probable.
+    energy : float
+        Sample energy; high means unlike the training stars.
+    percentile : float
+        Where the energy lies among the training energies, 0 to 100.
+    p_value : float or None
+        Conformal: (1 + held-out known windows at least as extreme) / (1 + all of them). None if the bundle is
+        not calibrated.
+    novel_80, novel_95, novel : bool
+        Energy at or above the bundle's thresholds.
+    responsible_index : int
+        Mixture component with the highest responsibility.
+    responsible_component : str
+        Its name.
+    euclidean, cosine : float
+        Reconstruction features (Eq. 2) as the network computed them.
+    mean_mag, std_mag : float
+        Of the window, magnitudes; population standard deviation.
+    z : ndarray, shape (l,), float64
+        The network's latent vector.
+    phase : ndarray, shape (L,), float64
+        Phase in [0, 1) of each epoch, in the order of the window.
+    reconstruction_mag : ndarray, shape (L,), float32
+        The network's reconstruction of each epoch, magnitudes, in the order of the window.
+    """
+
+    probabilities: FloatArray
+    predicted_class: str
+    energy: float
+    percentile: float
+    p_value: float | None
+    novel_80: bool
+    novel_95: bool
+    novel: bool
+    responsible_index: int
+    responsible_component: str
+    euclidean: float
+    cosine: float
+    mean_mag: float
+    std_mag: float
+    z: FloatArray
+    phase: FloatArray
+    reconstruction_mag: Float32Array
+
+
+class Scorer:
+    """Score windows with a bundle; a window's score does not depend on the others of its batch.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    runtime : Runtime
+        Of the bundle's network.
+    batch_size : int
+        Sequences in one run of the network; bounds memory.
+    """
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, *, batch_size: int = 256) -> None:
+        self.bundle = bundle
+        self._runtime = runtime
+        self._batch_size = batch_size
+
+    def score(self, windows: Sequence[tuple[FloatArray, Float32Array, Float32Array, float]]) -> list[Score]:
+        """Score windows of (time_mjd, mag, magerr, period_days), in order.
+
+        Raises
+        ------
+        ValueError
+            For a window that :func:`broker_plugin.features.screen` rejects, of another length, or with a
+            period that is not positive: callers screen first; a score of such a window would be a lie.
+        """
+        scores: list[Score] = []
+        for start in range(0, len(windows), self._batch_size):
+            scores.extend(
+                self._score_batch([ScoringWindow(*w) for w in windows[start : start + self._batch_size]])
+            )
+        return scores
+
+    def check_golden(self) -> None:
+        """Score the golden windows in one batch and each alone, and compare with the stored outputs.
+
+        Raises
+        ------
+        BundleError
+            At the first difference beyond the tolerances.
+        """
+        golden = self.bundle.golden
+        windows = [
+            ScoringWindow(time, mag, magerr, float(period))
+            for time, mag, magerr, period in zip(
+                golden.time_mjd, golden.mag, golden.magerr, golden.period_days, strict=True
+            )
+        ]
+        alone = [self.score([window])[0] for window in windows]
+        for how, scores in (("in a batch", self.score(windows)), ("alone", alone)):
+            for index, score in enumerate(scores):
+                energy = float(golden.energy[index])
+                differences = {
+                    "probabilities": (
+                        float(np.abs(score.probabilities - golden.probabilities[index]).max()),
+                        PROBABILITY_TOLERANCE,
+                    ),
+                    "energy": (abs(score.energy - energy), ENERGY_TOLERANCE * max(1.0, abs(energy))),
+                    "reconstruction_mag": (
+                        float(np.abs(score.reconstruction_mag - golden.reconstruction_mag[index]).max()),
+                        MAGNITUDE_TOLERANCE,
+                    ),
+                }
+                for name, (difference, tolerance) in differences.items():
+                    if not difference <= tolerance:
+                        msg = (
+                            f"{self.bundle.path}: golden window {index} scored {how}: {name} differ by "
+                            f"{difference:.3g}, expected at most {tolerance:.3g}; network, mixture and "
+                            "golden.npz do not belong together: install the bundle again"
+                        )
+                        raise BundleError(msg)
+
+    def _score_batch(self, windows: list[ScoringWindow]) -> list[Score]:
+        length = self.bundle.manifest.conventions.network.sequence_length
+        for index, window in enumerate(windows):
+            reason = screen(window.time_mjd, window.mag, window.magerr)
+            if reason is not None or len(window.time_mjd) != length:
+                found = reason or f"{len(window.time_mjd)} epochs, expected {length}"
+                msg = f"window {index} cannot be scored: {found}"
+                raise ValueError(msg)
+        built = build_network_input(
+            np.stack([w.time_mjd for w in windows]),
+            np.stack([w.mag for w in windows]),
+            np.stack([w.magerr for w in windows]),
+            np.array([w.period_days for w in windows]),
+            self.bundle.manifest.conventions.input,
+        )
+        output = self._runtime.predict(
+            np.ascontiguousarray(built.sequence, dtype=np.float32),
+            np.ascontiguousarray(built.auxiliary, dtype=np.float32),
+        )
+        log_joint = self.bundle.mixture.log_joint(output.z)
+        energies = energy_from_log_joint(log_joint)
+        responsible = log_joint.argmax(axis=1)
+        reconstruction = built.to_magnitudes(output.reconstruction).astype(np.float32)
+        reconstruction.setflags(write=False)
+        return [
+            self._judge(
+                i,
+                built,
+                output,
+                energy=float(energies[i]),
+                responsible=int(responsible[i]),
+                reconstruction_mag=reconstruction[i],
+            )
+            for i in range(len(windows))
+        ]
+
+    def _judge(
+        self,
+        i: int,
+        built: NetworkInput,
+        output: NetworkOutput,
+        *,
+        energy: float,
+        responsible: int,
+        reconstruction_mag: Float32Array,
+    ) -> Score:
+        """Put together what is known of window ``i`` of a batch."""
+        manifest = self.bundle.manifest
+        gamma = output.gamma[i].astype(np.float64)
+        probabilities = gamma / gamma.sum()
+        z = output.z[i].astype(np.float64)
+        for array in (probabilities, z):
+            array.setflags(write=False)
+        m = manifest.conventions.network.embedding_size
+        return Score(
+            probabilities=probabilities,
+            predicted_class=manifest.classes[int(probabilities.argmax())],
+            energy=energy,
+            percentile=energy_percentile(energy, self.bundle.energy_quantiles),
+            p_value=conformal_p_value(energy, self.bundle.calibration_energies),
+            novel_80=energy >= manifest.thresholds.percentile_80,
+            novel_95=energy >= manifest.thresholds.percentile_95,
+            novel=energy >= manifest.thresholds.novel,
+            responsible_index=responsible,
+            responsible_component=manifest.classes[responsible],
+            euclidean=float(z[m]),
+            cosine=float(z[m + 1]),
+            mean_mag=float(built.mean_mag[i]),
+            std_mag=float(built.std_mag[i]),
+            z=z,
+            phase=built.phase[i],
+            reconstruction_mag=reconstruction_mag,
+        )
+
+
+def energy_percentile(energy: float, quantiles: FloatArray) -> float:
+    """Return the percentile, 0 to 100, of an energy in a table of equally spaced quantiles."""
+    return float(np.interp(energy, quantiles, np.linspace(0.0, 100.0, len(quantiles))))
+
+
+def conformal_p_value(energy: float, calibration_energies: FloatArray) -> float | None:
+    """Return the conformal p-value of an energy among increasing calibration energies, or None without any.
+
+    (1 + number at least as large) / (1 + number): for a window exchangeable with the calibration windows the
+    chance of a value of at most p is at most p (Vovk et al. 2005, Algorithmic Learning in a Random World).
+    """
+    n = len(calibration_energies)
+    if n == 0:
+        return None
+    at_least = n - int(np.searchsorted(calibration_energies, energy, side="left"))
+    return (1 + at_least) / (1 + n)
+
+
+def open_scorer(
+    path: Path, runtime: RuntimeName = "onnxruntime", *, threads: int = 1, batch_size: int = 256
+) -> Scorer:
+    """Load a bundle, open its network and let it prove itself on its golden windows.
+
+    Raises
+    ------
+    BundleError
+        If a file is damaged, the runtime missing, or a golden output not reproduced.
+    """
+    bundle = load_bundle(path)
+    scorer = Scorer(bundle, open_runtime(path, runtime, threads=threads), batch_size=batch_size)
+    scorer.check_golden()
+    return scorer
