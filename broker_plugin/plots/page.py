@@ -14,7 +14,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #222;
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; margin: .5rem 0 1rem; }
 th, td { padding: .25rem .8rem; border-bottom: 1px solid #ddd; text-align: right; }
-th:first-child, td:first-child { text-align: left; }
+th:first-child, td:first-child { text-align: left; white-space: pre; }
 th { border-bottom: 2px solid #888; font-weight: 600; }
 img { width: 100%; height: auto; border: 1px solid #eee; }
 figure { margin: 1rem 0 2rem; } figcaption { color: #555; }
