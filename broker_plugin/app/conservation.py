@@ -1,8 +1,8 @@
 """Whether everything that came in went somewhere: the balances of a run's counters.
 
-Counters move only when a batch is committed, and with it all that became of its records, so each balance holds
-exactly at any time that the stages are idle. Of a live installation the counters of all its workers since
-their start have to be added up; a worker that was killed has taken its counters along.
+Counters move only when a batch is committed, and with it all that became of its records, so each balance
+holds exactly whenever the stages are idle. Of a live installation the counters of all its workers since their
+start have to be added up; a worker that was killed has taken its counters along.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Balance:
         ``"packets"``, ``"alerts"``, ``"photometry"``, ``"epochs"`` or ``"windows"``.
     came_in : int
     went : mapping of str to int
-        By where: ``"published"``, ``"held"``, ``"rejected: no_object"``, ``"dead: truncated"``. Nothing is left out.
+        By where: ``"published"``, ``"held"``, ``"rejected: no_object"``, ``"dead: truncated"``.
     """
 
     what: str
@@ -65,8 +65,8 @@ def balances(counts: Counts, *, packets: int | None = None) -> tuple[Balance, ..
     Returns
     -------
     tuple of Balance
-        Packets (only if their number is given), alerts, records of photometry, epochs, windows. Epochs are left
-        out when a record of photometry is a dead letter: nobody has counted the epochs in it.
+        Packets (only if their number is given), alerts, records of photometry, epochs, windows. Epochs are
+        left out when a record of photometry is a dead letter: nobody has counted the epochs in it.
     """
     found = []
     if packets is not None:
@@ -116,9 +116,7 @@ def _total(counts: Counts, name: str) -> int:
     return round(sum(n for (found, _), n in counts.items() if found == name))
 
 
-def _by_reason(
-    counts: Counts, name: str, word: str, *, only: set[str] | None = None
-) -> dict[str, int]:
+def _by_reason(counts: Counts, name: str, word: str, *, only: set[str] | None = None) -> dict[str, int]:
     """Return a counter by its label ``reason``, the most frequent first."""
     reasons: Counter[str] = Counter()
     for (found, labels), n in counts.items():

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from broker_plugin.app.stages import OUTPUT_TOPICS, build_stages
 from broker_plugin.config import Config
+from broker_plugin.errors import TopicError
 from broker_plugin.runner.bus import Bus, TopicSpec
 from broker_plugin.runner.kafka import KafkaBus, KafkaSettings
 from broker_plugin.runner.loop import Runner
 from broker_plugin.runner.sensor import Sensor
 from broker_plugin.runner.settings import RunnerSettings
-from broker_plugin.runner.topics import plan_topics
+from broker_plugin.runner.topics import compare_topics, plan_topics
 from broker_plugin.stages.dead_letters import dead_letter_output
 
 _JOIN_SLICE_SECONDS = 0.5  # signals are handled between two slices
@@ -60,6 +61,29 @@ def _membership(config: Config) -> dict[str, int]:
 def wanted_topics(config: Config) -> list[TopicSpec]:
     """Return the topics of an installation as the configuration wants them."""
     return plan_topics(config.prefix, config.topics.partitions, replication=config.topics.replication)
+
+
+def check_partitions(config: Config, names: Sequence[str], bus: Bus) -> None:
+    """Refuse to start stages that key records, or hold state, by another number of partitions.
+
+    The number is final once live: with another one, objects change places and leave their state behind.
+
+    Raises
+    ------
+    TopicError
+        Names each topic whose number is not ``topics.partitions``, and the cure.
+    """
+    needed = set()
+    if "ingest" in names or "accumulate" in names:
+        needed.add(config.topic("photometry"))
+    if "accumulate" in names:
+        needed.add(config.topic("changelog"))
+    wanted = [spec for spec in wanted_topics(config) if spec.name in needed]
+    counts = bus.partition_counts([spec.name for spec in wanted])
+    configs = {name: bus.topic_config(name) for name, count in counts.items() if count is not None}
+    problems = compare_topics(wanted, counts, configs)
+    if problems:
+        raise TopicError("\n  ".join(["the topics are not as configured:", *problems]))
 
 
 def build_runners(

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
+from broker_plugin.app.conservation import Counts
 from broker_plugin.app.output_files import RecordFiles
 from broker_plugin.app.stages import build_stages
 from broker_plugin.config import Config
@@ -30,8 +31,6 @@ _RECORD_OF_TOPIC = {
     "novelties": "novelty",
     "dead-letters": "dead_letter",
 }
-
-Counts = Counter[tuple[str, tuple[tuple[str, str], ...]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +61,7 @@ class OfflineSummary:
         )
 
 
-class _CountingSensor(NullSensor):
+class CountingSensor(NullSensor):
     """Adds up what the stages observe."""
 
     def __init__(self) -> None:
@@ -115,7 +114,7 @@ def offline_replay(
             *plan_topics(config.prefix, _PARTITIONS),
         ],
     )
-    sensor = _CountingSensor()
+    sensor = CountingSensor()
     settings = RunnerSettings(prefix=config.prefix, instance="offline", batch_seconds=0.0)
     done = 0
     with ExitStack() as closing:

@@ -1,8 +1,8 @@
 """Dead letters tried again, once each, and purged.
 
-Letters of a stage without state are put through that stage here, and what they lead to is published: a survey's
-cluster cannot be written to, and what goes through a topic a second time would reach its other readers twice.
-Letters of a stage with state go back to the stage's input, for only its workers hold the state.
+Letters of a stage without state are put through that stage here, and what they lead to is published: a
+survey's cluster cannot be written to, and what goes through a topic a second time would reach its other
+readers twice. Letters of a stage with state go back to its input, for only its workers hold the state.
 
 Results and a mark for each letter are one transaction, under a transactional id that all redrives share: one
 that is killed leaves nothing of its last batch, the next one fences it and goes on behind the last mark.
@@ -15,7 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from broker_plugin.errors import FencedError, TopicError
+from broker_plugin.errors import AbortableTransactionError, FencedError, TopicError
 from broker_plugin.records.codec import decode_dead_letter
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.runner.bus import Bus, Producer, read_partition, read_topic
@@ -261,15 +261,17 @@ class Redrive:
             outputs += self._put_through(name, of_stage, failed)
         crash_point(_NAME, "after_step")
         producer.begin()
-        for output in outputs:
-            producer.send(output)
-        crash_point(_NAME, "after_outputs")
-        for entry in batch:
-            letter = entry.letter
-            about = json.dumps({"stage": letter.stage, "reason": letter.reason, "place": _place(letter)})
-            producer.send(Output(self._marks_topic, entry.mark, about.encode()))
-        crash_point(_NAME, "after_changelog")
-        producer.commit()
+        try:
+            for output in outputs:
+                producer.send(output)
+            crash_point(_NAME, "after_outputs")
+            for entry in batch:
+                producer.send(Output(self._marks_topic, entry.mark, _about(entry.letter)))
+            crash_point(_NAME, "after_changelog")
+            producer.commit()
+        except AbortableTransactionError:
+            producer.abort()  # let no reader wait for the transaction to time out
+            raise
         crash_point(_NAME, "after_commit")
         report.redriven.update(f"{entry.letter.stage}: {entry.letter.reason}" for entry in batch)
         report.failed.update(failed)
@@ -309,5 +311,7 @@ def _message(letter: DeadLetter) -> Message:
     )
 
 
-def _place(letter: DeadLetter) -> str:
-    return f"{letter.topic}/{letter.partition}/{letter.offset}"
+def _about(letter: DeadLetter) -> bytes:
+    """Return what a mark says to a person; the program looks at its key only."""
+    place = f"{letter.topic}/{letter.partition}/{letter.offset}"
+    return json.dumps({"stage": letter.stage, "reason": letter.reason, "place": place}).encode()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -16,6 +16,12 @@ from broker_plugin.config import Config
 from broker_plugin.errors import InputError
 from broker_plugin.records.text import to_json
 
+if TYPE_CHECKING:
+    from broker_plugin.app.redrive import Redrive
+    from broker_plugin.runner.protocols import Stage
+
+STAGE_NAMES = ("ingest", "accumulate", "score")
+
 _file_option = click.option(
     "--file", "file", type=EXISTING_PATH, help="Read this output of an offline run instead of Kafka."
 )
@@ -23,7 +29,7 @@ _file_option = click.option(
 
 @click.group("dead-letters", cls=PluginGroup)
 def dead_letters() -> None:
-    """Look at records that could not be used."""
+    """Look at records that could not be used, and try them again."""
 
 
 @dead_letters.command("list")
@@ -71,6 +77,67 @@ def show_letter(config: Config, file: Path | None, place: str, save: Path | None
         row = value[start : start + 16]
         text = "".join(chr(byte) if 32 <= byte < 127 else "." for byte in row)
         click.echo(f"  {start:04x}  {row.hex(' '):<47}  {text}")
+
+
+@dead_letters.command("redrive")
+@click.option("--reason", "reasons", multiple=True, help="Only those with this reason; may be repeated.")
+@click.option("--stage", "stages", multiple=True, type=click.Choice(STAGE_NAMES), help="Only this stage's.")
+@click.option("--again", is_flag=True, help="Those that were tried before, too.")
+@config_option
+def redrive_letters(config: Config, reasons: tuple[str, ...], stages: tuple[str, ...], again: bool) -> None:
+    """Try them again, each once: after a mended schema, setting or program.
+
+    What they lead to is published as if they had been usable from the start; what still cannot be used is
+    put aside anew. An interrupted redrive neither loses nor repeats anything: start it again.
+    """
+    from broker_plugin.app.redrive import Selection
+
+    report = _redrive(config).run(Selection(reasons, stages, again))
+    _print_counts("re-driven", report.redriven)
+    _print_counts("put aside again", report.failed)
+    _print_counts("left alone", report.unusable)
+    if report.done_before:
+        click.echo(f"{report.done_before:,} were re-driven before (--again tries them once more)")
+    if not report.redriven:
+        click.echo("nothing was re-driven")
+
+
+@dead_letters.command("purge")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@config_option
+def purge_letters(config: Config, yes: bool) -> None:
+    """Delete the dead letters that there are now, for good."""
+    letters = _redrive(config)
+    plan = letters.plan_purge()
+    if not plan.letters:
+        click.echo("there are no dead letters")
+        return
+    found = f"{plan.letters:,} dead letters, {plan.pending:,} of them never re-driven"
+    if not yes:
+        click.confirm(f"Delete {found}?", abort=True)
+    letters.purge(plan)
+    click.echo(f"deleted {found}")
+
+
+def _redrive(config: Config) -> Redrive:
+    from broker_plugin.app.live import kafka_bus
+    from broker_plugin.app.redrive import Redrive
+    from broker_plugin.app.stages import build_stages
+    from broker_plugin.runner.settings import RunnerSettings
+
+    def build(name: str) -> Stage:
+        if name not in STAGE_NAMES:
+            raise KeyError(name)
+        return build_stages(config, [name])[0]
+
+    settings = RunnerSettings(config.prefix, batch_records=config.runner.batch_records)
+    # One name for all redrives of an installation, so that a second one fences the first.
+    return Redrive(kafka_bus(config), settings, build)
+
+
+def _print_counts(verdict: str, counts: Mapping[str, int]) -> None:
+    for what, n in sorted(counts.items()):
+        click.echo(f"{n:>8,}  {verdict}  {what}")
 
 
 def _letters(config: Config, file: Path | None) -> Iterator[dict[str, Any]]:

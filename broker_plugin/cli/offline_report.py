@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 def offline_rows(summary: OfflineSummary) -> list[tuple[str, str]]:
     """Return name and formatted value of everything that was counted, in the order of the flow."""
+    from broker_plugin.app.conservation import balances
+
     rate = summary.alerts / summary.seconds if summary.seconds > 0 else 0.0
+    sheets = balances(summary.counts, packets=summary.alerts)
     return [
         ("alerts", f"{summary.alerts:,}"),
         *_by_reason(summary, "alerts_rejected_total", "rejected"),
@@ -22,6 +25,8 @@ def offline_rows(summary: OfflineSummary) -> list[tuple[str, str]]:
         ("novelties", _total(summary, "novelties_total")),
         ("dead letters", _total(summary, "dead_letters_total")),
         *_by_reason(summary, "dead_letters_total", "from"),
+        ("accounted for", ", ".join(sheet.what for sheet in sheets if sheet.balanced)),
+        *(("  NOT BALANCED", str(sheet)) for sheet in sheets if not sheet.balanced),
         ("time", f"{summary.seconds:.1f} s"),
         ("alerts per second", f"{rate:,.0f}"),
     ]

@@ -42,7 +42,7 @@ def run(config: Config, stages: tuple[str, ...]) -> None:
     Ctrl-C lets each stage finish its batch; a second one ends at once, which loses nothing either. Metrics
     are served at http://127.0.0.1:9464/metrics unless configured otherwise.
     """
-    from broker_plugin.app.live import Host, build_runners, kafka_bus, source_bus, stop_on_signals
+    from broker_plugin.app import live
     from broker_plugin.metrics import Metrics, MetricsServer
 
     set_up_logging(config.log)
@@ -51,8 +51,9 @@ def run(config: Config, stages: tuple[str, ...]) -> None:
         bundle = bundle_in_use(config)
         name, version = bundle.manifest.name, bundle.manifest.version
         metrics.set_model(name=name, version=version, digest=bundle.digest, runtime=config.score.runtime)
-    bus, source = kafka_bus(config), source_bus(config)
-    host = Host(build_runners(config, stages, metrics, bus=bus, source=source))
+    bus, source = live.kafka_bus(config), live.source_bus(config)
+    live.check_partitions(config, stages, bus)
+    host = live.Host(live.build_runners(config, stages, metrics, bus=bus, source=source))
 
     def trouble() -> str | None:
         return None if host.alive else "a stage has ended; the log says why"
@@ -63,7 +64,7 @@ def run(config: Config, stages: tuple[str, ...]) -> None:
                 metrics, config.metrics.address, config.metrics.port, live=trouble, ready=metrics.unready
             )
             closing.callback(server.close)
-        stop_on_signals(host)
+        live.stop_on_signals(host)
         logger.info(
             "running %s on %s as %s", ", ".join(stages), config.kafka.bootstrap, config.runner.instance_id
         )

@@ -26,7 +26,7 @@ _TOPIC_NAME = r"^[A-Za-z0-9._-]{1,200}$"  # Kafka allows 249; our suffixes need 
 RESERVED_OPTIONS = {
     "bootstrap.servers": "set `bootstrap` instead",
     "metadata.broker.list": "set `bootstrap` instead",
-    "group.id": "groups are named after the prefix and the stage",
+    "group.id": "groups are named after the prefix and the stage; the one on the source is `source.group`",
     "group.instance.id": "set `runner.instance_id` instead",
     "transactional.id": "it is derived from `runner.instance_id`",
     "enable.auto.commit": "offsets are committed in the transaction",
@@ -100,6 +100,11 @@ class SourceConfig(Section):
     bootstrap: str | None = Field(None, min_length=1, description="host:port; not set means kafka.bootstrap")
     topics: tuple[TopicName, ...] = Field(
         (), description="explicit topic names; empty means the one topic <prefix>.alerts"
+    )
+    group: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9._-]{1,200}$",
+        description="consumer group, where the survey prescribes its name; not set: <prefix>.ingest",
     )
     options: Options = Field(
         default_factory=dict,

@@ -41,7 +41,7 @@ def packet() -> bytes:
 
 @pytest.fixture
 def installed(bus: MemoryBus) -> MemoryBus:
-    """An installation with all its topics and nothing in them."""
+    """Return an installation with all its topics and nothing in them."""
     create_missing(bus, [TopicSpec("variables.alerts", 2), *plan_topics("variables", 2)])
     return bus
 

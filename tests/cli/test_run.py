@@ -27,9 +27,22 @@ def test_topics_are_missing(call: Call, bus: MemoryBus, monkeypatch: pytest.Monk
     assert "run 'broker-plugin topics create'" in result.stderr
 
 
+@pytest.mark.parametrize("stages", ["ingest", "accumulate"])
+def test_partitions_are_not_as_configured(
+    call: Call, bus: MemoryBus, monkeypatch: pytest.MonkeyPatch, stages: str
+) -> None:
+    """Somebody added partitions to photometry and changelog alike: objects would leave their state behind."""
+    create_missing(bus, [TopicSpec("variables.alerts", 1), *plan_topics("variables", 6)])
+    monkeypatch.setenv("BROKER_PLUGIN_TOPICS__PARTITIONS", "4")
+    result = call("run", "--stages", stages)
+    assert result.exit_code == 5
+    assert "topic variables.photometry has 6 partitions, expected 4 (topics.partitions)" in result.stderr
+
+
 def test_stopped_by_a_signal(call: Call, bus: MemoryBus, monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged packet is consumed and counted at /metrics; SIGTERM ends the process with exit code 0."""
     create_missing(bus, [TopicSpec("variables.alerts", 1), *plan_topics("variables", 2)])
+    monkeypatch.setenv("BROKER_PLUGIN_TOPICS__PARTITIONS", "2")
     producer = bus.producer()
     producer.send(Output("variables.alerts", None, b"no packet"))
     producer.flush()
