@@ -49,6 +49,7 @@ def kafka_settings(bootstrap: str, session_seconds: float = 6.0) -> KafkaSetting
     return KafkaSettings(
         bootstrap,
         consumer={"session.timeout.ms": session_ms, "heartbeat.interval.ms": 300, "fetch.wait.max.ms": 100},
+        producer={"topic.metadata.propagation.max.ms": 1000},
         transaction_timeout_seconds=session_seconds - 0.5,
         statistics_seconds=0.5,
     )

@@ -11,12 +11,14 @@ Outside of pytest::
 from __future__ import annotations
 
 import base64
+import ctypes
 import os
 import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import uuid
@@ -148,7 +150,10 @@ class KafkaServer:
             )
         with (self._folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                self._java("kafka.Kafka", str(settings)), stdout=log, stderr=subprocess.STDOUT
+                self._java("kafka.Kafka", str(settings)),
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                preexec_fn=_die_with_parent,  # noqa: PLW1509  one system call, no lock, no import
             )
 
     def wait_until_ready(self) -> None:
@@ -184,6 +189,12 @@ class KafkaServer:
             self._process.send_signal(signal.SIGKILL)
             self._process.wait()
             self._process = None
+
+    @property
+    def pid(self) -> int:
+        """Return the id of its process."""
+        assert self._process is not None
+        return self._process.pid
 
     def pause(self) -> None:
         """SIGSTOP: it is there and says nothing."""
@@ -242,7 +253,7 @@ class KafkaCluster:
         return self
 
     def __exit__(self, *_: object) -> None:
-        # The last of a cluster cannot end in order, since nobody is left to hand over to; the data are thrown away.
+        # The last ones could not end in order, without a majority to tell; the data are thrown away.
         for node in self.nodes:
             node.kill()
 
@@ -338,6 +349,18 @@ def _answers(bootstrap: str) -> bool:
     except BrokerUnreachableError:
         return False
     return True
+
+
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+
+
+def _die_with_parent() -> None:
+    """Have the kernel kill this child when a killed test run cannot: PR_SET_PDEATHSIG, Linux only.
+
+    The parent, to the kernel, is the thread that started it: that thread must outlive the use of the broker.
+    """
+    if _LIBC is not None:
+        _LIBC.prctl(1, signal.SIGKILL)
 
 
 def _run_quietly(command: list[str]) -> bool:

@@ -228,6 +228,15 @@ class Bus(Protocol):
     def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
         """Return a group's committed offsets without joining it."""
 
+    def delete_records(self, partition: Partition, before: int) -> None:
+        """Delete the records of a partition below an offset, for everybody and for good.
+
+        Raises
+        ------
+        TopicError
+            The topic may not lose records, or the offset lies beyond its end.
+        """
+
 
 def read_partition(
     bus: Bus, topic: str, partition: int, start_offset: int | None = None, timeout_seconds: float = 60.0

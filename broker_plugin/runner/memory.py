@@ -134,12 +134,16 @@ class MemoryBus:
                 raise NotYetError(msg)
             return {partition: known.committed.get(partition) for partition in partitions}
 
-    # Bounded memory for long offline runs.
-
     def delete_records(self, partition: Partition, before: int) -> None:
         """Forget the records of a partition below an offset."""
         with self.changed:
-            self.log(partition).truncate(before)
+            log = self.log(partition)
+            if before > log.end:
+                msg = f"{partition.topic}/{partition.partition} ends at {log.end}, there is no {before}"
+                raise TopicError(msg)
+            log.truncate(before)
+
+    # Bounded memory for long offline runs.
 
     def delete_consumed(self) -> None:
         """Forget the records that every group which ever committed on their partition has consumed."""

@@ -4,8 +4,8 @@
 2 start at its stamp if that can be trusted, else wipe it and start at the beginning
 3 read the changelog to its true end, applying every step atomically together with its stamp
 4 ask for the group's committed offset, waiting for transactions that are still open
-5 the changelog's last marker must name that offset; if it does not and the cache was not built from nothing,
-  wipe it and start again at 2; else refuse
+5 the changelog's last marker must name that offset; if it does not and the changelog has grown meanwhile, go
+  on at 3; else, if the cache was not built from nothing, wipe it and start again at 2; else refuse
 
 Between two steps the caller polls, so a long restore never costs the group membership.
 """
@@ -24,6 +24,7 @@ from broker_plugin.runner.protocols import Partition
 from broker_plugin.runner.sensor import Sensor
 from broker_plugin.runner.settings import Clock, RunnerSettings
 from broker_plugin.runner.store import CacheStamp, LocalStore, OpenStore
+from broker_plugin.runner.topics import CREATE_COMMAND
 
 logger = logging.getLogger(__name__)
 
@@ -72,33 +73,36 @@ class Restorer:
     tombstone_seconds: float
 
     def steps(
-        self, source: Partition, consumer: Consumer
+        self, source: Partition, consumer: Consumer, *, from_nothing: bool = False
     ) -> Generator[None, None, tuple[LocalStore, int | None]]:
         """Restore step by step; the generator's return value is the open store and the committed offset.
+
+        With ``from_nothing``, the local cache is wiped first.
 
         Raises
         ------
         StateMismatchError
-            The changelog does not stand where the group stands.
+            The changelog does not stand where the group stands, or it has lost its beginning.
+        LocalStateError
+            The local cache turned out to be damaged on the way.
         FatalBusError
             No progress for longer than the settings' patience.
         """
+        self._prove_whole(source)
         store = self.open_store(source.partition)
         done = False
         try:
-            usable = self._usable(store, source.partition)
+            usable = None if from_nothing else self._usable(store, source.partition)
             if usable is None:
                 store.wipe()
-            stamp = yield from self._catch_up(store, source.partition, usable)
-            stands = yield from committed_offset(source, consumer, self.settings, self.clock)
+            stamp, stands = yield from self._reach(store, source, consumer, usable)
             if stamp.positions.get(source.topic) != stands and usable is not None:
                 logger.warning(
                     "local state of partition %d does not fit the group's offset; restoring it in full",
                     source.partition,
                 )
                 store.wipe()
-                stamp = yield from self._catch_up(store, source.partition, None)
-                stands = yield from committed_offset(source, consumer, self.settings, self.clock)
+                stamp, stands = yield from self._reach(store, source, consumer, None)
             self._prove(source, stamp, stands)
             crash_point(self.stage, "after_restore")
             done = True
@@ -125,6 +129,20 @@ class Restorer:
             return stamp
         logger.warning("local state of partition %d is discarded: %s", partition, reason)
         return None
+
+    def _reach(
+        self, store: LocalStore, source: Partition, consumer: Consumer, stamp: CacheStamp | None
+    ) -> Generator[None, None, tuple[CacheStamp, int | None]]:
+        """Apply the changelog from a stamp on; return where it and the group stand, both of one moment."""
+        changelog = Partition(self.changelog_topic, source.partition)
+        while True:
+            stamp = yield from self._catch_up(store, source.partition, stamp)
+            stands = yield from committed_offset(source, consumer, self.settings, self.clock)
+            if stamp.positions.get(source.topic) == stands or self.bus.offsets(changelog)[1] <= stamp.offset:
+                return stamp, stands
+            # While this process slept, the partition had another owner, who went on. If it still has, a poll
+            # will say so and end this restore.
+            yield
 
     def _catch_up(
         self, store: LocalStore, partition: int, stamp: CacheStamp | None
@@ -168,6 +186,22 @@ class Restorer:
         store.apply(changes, stamp)
         return stamp
 
+    def _prove_whole(self, source: Partition) -> None:
+        """Refuse a changelog that has lost its beginning.
+
+        Compaction leaves the first offset where it is; only a deletion moves it, of records that no later one
+        replaces. The marker at the end would still fit, and so might this worker's own cache: the loss would
+        show with the next owner that has to restore, or never.
+        """
+        begin, _ = self.bus.offsets(Partition(self.changelog_topic, source.partition))
+        if begin > 0:
+            msg = (
+                f"changelog {self.changelog_topic}/{source.partition} begins at offset {begin}, expected 0: "
+                "somebody deleted its records, or its cleanup.policy was not compact for a while. State is "
+                f"lost. {_rebuild(self.group, source, self.changelog_topic)}"
+            )
+            raise StateMismatchError(msg)
+
     def _prove(self, source: Partition, stamp: CacheStamp, stands: int | None) -> None:
         position = stamp.positions.get(source.topic)
         if position == stands:
@@ -196,11 +230,8 @@ def _cure(group: str, source: Partition, changelog: str, position: int | None, s
     """Return what to do, by which of the two numbers is missing."""
     if position is None:
         return (
-            f"The changelog has no record of what group {group} has done: if {changelog} was deleted or "
-            f"emptied, rebuild the state by resetting the stopped group to the start of {source.topic} "
-            f"(kafka-consumer-groups.sh --group {group} --topic {source.topic} --reset-offsets --to-earliest "
-            "--execute), as far as the topic still holds it; if the group or prefix is another's, "
-            "mend the setting."
+            f"The changelog has no record of what group {group} has done: if the group or prefix is "
+            f"another's, mend the setting; else its state is lost. {_rebuild(group, source, changelog)}"
         )
     reset = (
         f"kafka-consumer-groups.sh --group {group} --topic {source.topic}:{source.partition} --reset-offsets "
@@ -213,4 +244,13 @@ def _cure(group: str, source: Partition, changelog: str, position: int | None, s
     return (
         f"If somebody moved the group's offsets, put them back with the group stopped: {reset}; if two "
         "installations share a prefix, give each its own."
+    )
+
+
+def _rebuild(group: str, source: Partition, changelog: str) -> str:
+    """Return how to begin again from the input: only a group without offsets may have no state."""
+    return (
+        f"To rebuild it from what {source.topic} still holds, stop all workers, delete topic {changelog}, "
+        f"run '{CREATE_COMMAND}' and kafka-consumer-groups.sh --delete --group {group}; windows that were "
+        "published before are published again under the same ids."
     )

@@ -15,7 +15,9 @@ import logging
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from broker_plugin.errors import ConfigurationError
 from broker_plugin.runner.bus import Consumer
+from broker_plugin.runner.crash import crash_point
 from broker_plugin.runner.opening import Restorer, committed_offset
 from broker_plugin.runner.protocols import Message, Partition, Stage
 from broker_plugin.runner.sensor import Sensor
@@ -24,6 +26,8 @@ from broker_plugin.runner.state import BatchState, CommittedState
 from broker_plugin.runner.store import CacheStamp, LocalStateError, LocalStore
 
 logger = logging.getLogger(__name__)
+
+_MAX_DAMAGES = 3
 
 _Opening = Generator[None, None, tuple[LocalStore | None, int | None]]
 
@@ -36,6 +40,7 @@ class _Owned:
     opening: _Opening | None
     store: LocalStore | None = None
     next_offset: int = 0  # nothing below is taken again
+    damages: int = 0  # of the local cache in a row, without a batch written to it in between
 
 
 class PartitionTable:
@@ -72,6 +77,7 @@ class PartitionTable:
 
     def on_revoked(self, partitions: Sequence[Partition]) -> None:
         """Give partitions away; no batch is in flight, since polls happen between batches only."""
+        crash_point(self._stage.name, "in_revoke")
         self._guard(lambda: self._release(partitions, clean=True))
 
     def on_lost(self, partitions: Sequence[Partition]) -> None:
@@ -158,20 +164,37 @@ class PartitionTable:
                 end = written[Partition(self._restorer.changelog_topic, partition.partition)]
                 new = CacheStamp(stamp.identity, end, positions, self._clock.wall())
                 store.apply(changes.get(partition.partition, {}), new)
+                self._owned[partition].damages = 0
             except LocalStateError as error:
                 self.reopen(error)
 
     def reopen(self, error: LocalStateError) -> None:
-        """Wipe a damaged local cache and restore its partition from the changelog."""
-        logger.warning("%s", error)
+        """Wipe a damaged local cache and restore its partition from the changelog.
+
+        Raises
+        ------
+        ConfigurationError
+            That was done several times over, and it is damaged still.
+        """
         for owned in list(self._owned.values()):
             if owned.partition.partition == error.partition and owned.store is not None:
                 self._bound().pause([owned.partition])
                 self._tell_closed(owned)
-                store = self._stores.pop(error.partition)
-                store.wipe()
-                store.close()
-                self._owned[owned.partition] = _Owned(owned.partition, self._open(owned.partition))
+                self._open_anew(owned, error)
+
+    def _open_anew(self, owned: _Owned, error: LocalStateError) -> None:
+        logger.warning("%s", error)
+        damages = owned.damages + 1
+        if damages > _MAX_DAMAGES:
+            raise _unusable(error)
+        store = self._stores.pop(error.partition)
+        try:
+            store.wipe()
+        except LocalStateError as again:
+            logger.warning("%s", again)  # opening it will tell what is wrong
+        store.close()
+        opening = self._open(owned.partition)
+        self._owned[owned.partition] = _Owned(owned.partition, opening, damages=damages)
 
     def pause_running(self) -> list[Partition]:
         """Pause what runs, for a back-off; return it for :meth:`resume`."""
@@ -201,6 +224,7 @@ class PartitionTable:
             self._failure = self._failure or error
 
     def _assign(self, partitions: Sequence[Partition]) -> None:
+        crash_point(self._stage.name, "in_assign")
         self._bound().pause(partitions)
         for partition in partitions:
             self._owned[partition] = _Owned(partition, self._open(partition))
@@ -209,7 +233,14 @@ class PartitionTable:
     def _open(self, partition: Partition) -> _Opening:
         """Make a partition ready, step by step."""
         if self._restorer is not None:
-            return (yield from self._restorer.steps(partition, self._bound()))
+            try:
+                return (yield from self._restorer.steps(partition, self._bound()))
+            except LocalStateError as error:
+                logger.warning("%s", error)
+            try:
+                return (yield from self._restorer.steps(partition, self._bound(), from_nothing=True))
+            except LocalStateError as error:
+                raise _unusable(error) from error
         stands = yield from committed_offset(partition, self._bound(), self._settings, self._clock)
         return None, stands
 
@@ -222,7 +253,11 @@ class PartitionTable:
             owned.next_offset = stands
             self._bound().seek(owned.partition, stands)
         view = BatchState(self.committed_state)
-        observations = list(self._stage.partition_opened(owned.partition.partition, view))
+        try:
+            observations = list(self._stage.partition_opened(owned.partition.partition, view))
+        except LocalStateError as error:
+            self._open_anew(owned, error)
+            return
         self._sensor.on_observations(self._stage.name, observations)
         self._bound().resume([owned.partition])
 
@@ -268,3 +303,10 @@ class PartitionTable:
                 store.apply({}, replace(stamp, written_at=self._clock.wall()))
         except LocalStateError as error:
             logger.warning("%s", error)
+
+
+def _unusable(error: LocalStateError) -> ConfigurationError:
+    return ConfigurationError(
+        f"the local state of partition {error.partition} cannot be used even after wiping it: "
+        f"{error.detail}: make room or mend 'accumulate.state_directory'"
+    )

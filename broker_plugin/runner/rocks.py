@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 _STAMP_KEY = b"s"  # data keys are stored as b"d" + key, so the stamp can never be taken for one
 _MAX_SLOTS = 8
 _BLOCK_CACHE_BYTES = 64 << 20  # shared by all partitions of the process
-_MEMTABLE_BYTES = 16 << 20  # for each partition, twice at most
+_MEMTABLE_BYTES = 4 << 20  # for each partition, twice at most; a worker may own dozens
 # The system's own words in RocksDB's message for what wiping would not mend.
 _NOT_OUR_DAMAGE = ("No space left", "Permission denied", "Read-only file system", "Too many open files")
 
@@ -126,18 +126,24 @@ def _open_slot(stage_dir: Path, partition: int) -> tuple[Path, Rdict]:
                 logger.warning("local state %s is held by another worker; using the next directory", path)
                 continue
             if isinstance(error, OSError) or any(words in text for words in _NOT_OUR_DAMAGE):
-                msg = f"state directory {path} cannot be used: {text}: make room or mend 'state_dir'"
+                msg = (
+                    f"state directory {path} cannot be used: {text}: make room or mend "
+                    "'accumulate.state_directory'"
+                )
                 raise ConfigurationError(msg) from error
             logger.warning("local state %s is damaged (%s); wiping it, the changelog has it all", path, text)
             shutil.rmtree(path, ignore_errors=True)
             try:
                 return path, _open(path)
             except Exception as again:
-                msg = f"state directory {path} cannot be used even after wiping it: {again}: mend 'state_dir'"
+                msg = (
+                    f"state directory {path} cannot be used even after wiping it: {again}: mend "
+                    "'accumulate.state_directory'"
+                )
                 raise ConfigurationError(msg) from again
     msg = (
         f"all {_MAX_SLOTS} directories {stage_dir}/{partition}[.n] are held by other workers: stop those "
-        "that hang, or give each worker its own 'state_dir'"
+        "that hang, or give each worker its own 'accumulate.state_directory'"
     )
     raise ConfigurationError(msg)
 

@@ -51,6 +51,8 @@ class RunnerSettings:
         Deadline for leaving the group cleanly.
     max_output_bytes : int
         Larger outputs would be refused by the broker for ever; the input that led to one is a dead letter.
+    group_name : str or None
+        The consumer group, where somebody else prescribes it; None makes it ``<prefix>.<stage>``.
     """
 
     prefix: str
@@ -68,10 +70,11 @@ class RunnerSettings:
     restore_patience_seconds: float = 120.0
     close_seconds: float = 10.0
     max_output_bytes: int = 900_000
+    group_name: str | None = None
 
     def group(self, stage: str) -> str:
         """Return the consumer group of a stage."""
-        return f"{self.prefix}.{stage}"
+        return self.group_name or f"{self.prefix}.{stage}"
 
     def transactional_id(self, stage: str) -> str:
         """Return the transactional id of this worker, the same after every restart."""

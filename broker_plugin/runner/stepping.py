@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 EncodeDeadLetter = Callable[[DeadLetter], Output]
 """Turns a dead letter into a record for the dead-letter topic."""
 
+CUT_MARK = "(value cut to the first"
+"""Stands in the detail of a dead letter that does not hold the whole record."""
+
 _KEPT_BYTES = 1 << 16  # of a value that is itself too large for a dead letter
 
 
@@ -129,5 +132,5 @@ def _fitting(encode: EncodeDeadLetter, dead: DeadLetter, max_output_bytes: int) 
     if len(output.value or b"") <= max_output_bytes or dead.value is None:
         return output
     kept = min(_KEPT_BYTES, max_output_bytes // 2)
-    detail = f"{dead.detail} (value cut to the first {kept} of {len(dead.value)} bytes)"
+    detail = f"{dead.detail} {CUT_MARK} {kept} of {len(dead.value)} bytes)"
     return encode(replace(dead, value=dead.value[:kept], detail=detail))

@@ -17,6 +17,7 @@ class LocalStateError(BrokerPluginError):
     def __init__(self, partition: int, detail: str) -> None:
         super().__init__(f"local state of partition {partition}: {detail}; restoring it from the changelog")
         self.partition = partition
+        self.detail = detail
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from broker_plugin.errors import ConfigurationError, TopicError
 from broker_plugin.runner.bus import Bus, TopicSpec
-from broker_plugin.runner.protocols import Stage
+from broker_plugin.runner.protocols import Partition, Stage
 
 CREATE_COMMAND = "broker-plugin topics create"
 
@@ -55,6 +55,7 @@ def plan_topics(
         spec("classifications", partitions, kept),
         spec("novelties", 1, kept),
         spec("dead-letters", 1, kept),
+        spec("redriven", 1, {"cleanup.policy": "compact"}),
     ]
 
 
@@ -79,8 +80,9 @@ def compare_topics(
             continue
         if found != spec.partitions:
             problems.append(
-                f"topic {spec.name} has {found} partitions, expected {spec.partitions}: set the number in "
-                f"the configuration to {found}, or delete the topic and run '{CREATE_COMMAND}'"
+                f"topic {spec.name} has {found} partitions, expected {spec.partitions} (topics.partitions): "
+                "mend the setting if it is wrong; a topic that was altered while live has its objects in two "
+                f"places: delete it and run '{CREATE_COMMAND}'"
             )
         policy = configs.get(spec.name, {}).get("cleanup.policy")
         wanted_policy = spec.config.get("cleanup.policy", "delete")
@@ -97,7 +99,23 @@ def verify_topics(bus: Bus, wanted: Sequence[TopicSpec]) -> list[str]:
     """Look at the topics and return :func:`compare_topics` of them."""
     counts = bus.partition_counts([spec.name for spec in wanted])
     configs = {name: bus.topic_config(name) for name, count in counts.items() if count is not None}
-    return compare_topics(wanted, counts, configs)
+    return [*compare_topics(wanted, counts, configs), *_truncated(bus, wanted, counts)]
+
+
+def _truncated(bus: Bus, wanted: Sequence[TopicSpec], counts: Mapping[str, int | None]) -> Iterator[str]:
+    """Yield a line for each compacted topic that has lost its beginning: compaction alone never moves it."""
+    for spec in wanted:
+        if spec.config.get("cleanup.policy") != "compact":
+            continue
+        firsts = [bus.offsets(Partition(spec.name, number))[0] for number in range(counts[spec.name] or 0)]
+        if any(firsts):
+            lost = ", ".join(
+                f"{number} begins at offset {first}" for number, first in enumerate(firsts) if first
+            )
+            yield (
+                f"topic {spec.name} has lost records (partition {lost}, expected 0): no worker runs on it; "
+                f"delete it, run '{CREATE_COMMAND}' and rebuild as a worker's message says"
+            )
 
 
 def create_missing(bus: Bus, wanted: Sequence[TopicSpec]) -> list[str]:

@@ -284,8 +284,7 @@ def test_a_zombie_that_wakes_up_cannot_commit(prefix: str) -> None:
     assert outputs(bus, prefix) == expected_outputs(21)
 
 
-@pytest.mark.parametrize("on_disk", [False, True])
-def test_two_workers_come_and_go(bus: Bus, prefix: str, tmp_path: Path, on_disk: bool) -> None:
+def test_two_workers_come_and_go(bus: Bus, prefix: str, tmp_path: Path) -> None:
     """Records flow while a second worker joins and the first one leaves: all of them count once."""
     bus.create_topics(topic_specs(prefix, partitions=4))
     first, second = (
@@ -293,7 +292,7 @@ def test_two_workers_come_and_go(bus: Bus, prefix: str, tmp_path: Path, on_disk:
             CountingStage(prefix),
             bus,
             dead_letter_to(prefix),
-            runner_settings(prefix, tmp_path if on_disk else None, instance=name),
+            runner_settings(prefix, tmp_path, instance=name),
         )
         for name in "ab"
     )

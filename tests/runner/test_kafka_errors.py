@@ -103,11 +103,12 @@ def test_a_record_for_an_unknown_topic_is_told(kafka_bus: KafkaBus, prefix: str)
 
 
 @pytest.mark.kafka
+@pytest.mark.long
 @pytest.mark.skipif(java_version() < 17, reason="needs Java 17 to start a Kafka of its own")
 def test_a_broker_that_dies_and_comes_back(tmp_path: Path) -> None:
     """SIGKILL to the broker between two portions, restart on the same data: the same worker carries on."""
     with KafkaServer(kafka_jars(), tmp_path / "kafka") as server:
-        bus = KafkaBus(kafka_settings(server.bootstrap))
+        bus = KafkaBus(kafka_settings(server.bootstrap, session_seconds=2.0))
         bus.create_topics(topic_specs("t"))
         fill(bus, "t", 50)
         with Runner(

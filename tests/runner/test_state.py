@@ -133,6 +133,6 @@ def test_a_partition_that_is_not_ours_has_no_state() -> None:
 def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     """A file stands where the directory should be: nothing is wiped, the setting is named."""
     (tmp_path / "count").write_text("not a directory")
-    with pytest.raises(ConfigurationError, match="mend 'accumulate.state_directory'"):
+    with pytest.raises(ConfigurationError, match=r"mend 'accumulate\.state_directory'"):
         RocksStore(tmp_path / "count", 0)
     assert (tmp_path / "count").read_text() == "not a directory"

@@ -9,7 +9,6 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any
 
 from confluent_kafka import (
-    ConsumerGroupTopicPartitions,
     IsolationLevel,
     KafkaError,
     KafkaException,
@@ -18,9 +17,9 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from broker_plugin.errors import TopicError
-from broker_plugin.runner.bus import LagListener, NotYetError, RebalanceListener, TopicSpec
-from broker_plugin.runner.kafka.consumer import KafkaConsumer
+from broker_plugin.errors import FatalBusError, TopicError
+from broker_plugin.runner.bus import LagListener, RebalanceListener, TopicSpec
+from broker_plugin.runner.kafka.consumer import KafkaConsumer, read_committed_offsets
 from broker_plugin.runner.kafka.mapping import (
     client_logger,
     error_of,
@@ -45,6 +44,7 @@ class KafkaBus:
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
         self._admin_client: Any = None
+        self._abandoned: list[Any] = []
         self._cluster: str | None = None
 
     def consumer(
@@ -57,7 +57,13 @@ class KafkaBus:
         """Join a group on some topics."""
         self.cluster_id()
         return KafkaConsumer(
-            self._settings, group, topics, listener=listener, on_lag=on_lag, true_ends=self._true_ends
+            self._settings,
+            group,
+            topics,
+            listener=listener,
+            on_lag=on_lag,
+            true_ends=self._true_ends,
+            ask_stable_ends=self._ask_stable_ends,
         )
 
     def producer(self, transactional_id: str | None = None) -> KafkaProducer:
@@ -130,23 +136,34 @@ class KafkaBus:
         return KafkaReader(self._settings, partition, first if start_offset is None else start_offset, end)
 
     def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
-        """Return a group's committed offsets without joining it."""
-        asked = [TopicPartition(p.topic, p.partition) for p in partitions]
-        request = [ConsumerGroupTopicPartitions(group, asked)]
+        """Return a group's committed offsets without joining it; waits a little for open transactions."""
+        # Not by the admin client: librdkafka's falls over (SIGSEGV) when the group's coordinator is moving,
+        # https://github.com/confluentinc/librdkafka/issues/5040. A consumer that subscribes to nothing joins
+        # no group.
+        return read_committed_offsets(self._settings, group, partitions)
+
+    def delete_records(self, partition: Partition, before: int) -> None:
+        """Delete the records of a partition below an offset, for everybody and for good."""
+        asked = TopicPartition(partition.topic, partition.partition, before)
         seconds = self._settings.operation_timeout_seconds
-        answers = self._ask(
-            lambda: self._admin().list_consumer_group_offsets(
-                request, require_stable=True, request_timeout=seconds
-            )[group],
-            f"reading the offsets of group {group}",
+        where = f"{partition.topic}/{partition.partition}"
+        try:
+            self._ask(
+                lambda: self._admin().delete_records([asked], request_timeout=seconds)[asked],
+                f"deleting the records of {where} before {before}",
+            )
+        except FatalBusError as error:
+            raise TopicError(str(error)) from error
+
+    def _ask_stable_ends(self, partitions: Sequence[Partition]) -> dict[Partition, Future[Any]]:
+        """Ask for the ends that readers of committed records see, and do not wait."""
+        asked = {TopicPartition(p.topic, p.partition): OffsetSpec.latest() for p in partitions}
+        answers = self._admin().list_offsets(
+            asked,
+            isolation_level=IsolationLevel.READ_COMMITTED,
+            request_timeout=self._settings.operation_timeout_seconds,
         )
-        found: dict[Partition, int | None] = {}
-        for answer in answers.topic_partitions:
-            if answer.error is not None:
-                msg = f"offset of group {group} on {answer.topic}/{answer.partition}: {answer.error.str()}"
-                raise NotYetError(msg)
-            found[Partition(answer.topic, answer.partition)] = answer.offset if answer.offset >= 0 else None
-        return found
+        return {Partition(p.topic, p.partition): answer for p, answer in answers.items()}
 
     def _true_ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return self._list_offsets(partitions, OffsetSpec.latest())
@@ -205,6 +222,9 @@ class KafkaBus:
             try:
                 return request().result(seconds + 1)
             except FutureTimeoutError as silence:
+                # A request that the client has lost (see deadline.py): closing it could hang, too.
+                self._abandoned.append(self._admin_client)
+                self._admin_client = None
                 raise unreachable(self._settings.bootstrap_servers, seconds, doing) from silence
             except KafkaException as exception:
                 error = error_of(exception)

@@ -7,6 +7,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 import confluent_kafka
@@ -23,6 +24,7 @@ logger = logging.getLogger(__name__)
 _EOF = KafkaError._PARTITION_EOF  # noqa: SLF001
 _STATE = KafkaError._STATE  # noqa: SLF001
 _COMMITTED_SECONDS = 1.0  # one try; the caller asks again
+_LOOKUP_SECONDS = 5.0  # the same, with a connection to be made first
 _SEEK_PAUSE_SECONDS = 0.05
 _METADATA_MAGIC = b"CGMDv2:"  # rd_kafka_consumer_group_metadata_write(): magic, then the generation, int32
 
@@ -34,6 +36,8 @@ class KafkaConsumer:
     ----------
     true_ends : callable
         Returns the READ_UNCOMMITTED end offset of each of some partitions.
+    ask_stable_ends : callable
+        Begins to ask for the READ_COMMITTED end offset of each of some partitions.
     """
 
     def __init__(
@@ -45,12 +49,16 @@ class KafkaConsumer:
         listener: RebalanceListener,
         on_lag: LagListener | None,
         true_ends: Callable[[Sequence[Partition]], dict[Partition, int]],
+        ask_stable_ends: Callable[[Sequence[Partition]], dict[Partition, Future[Any]]],
     ) -> None:
         self._settings = settings
         self._group = group
         self._listener = listener
         self._on_lag = on_lag
         self._true_ends = true_ends
+        self._ask_stable_ends = ask_stable_ends
+        self._asked: dict[Partition, Future[Any]] = {}
+        self._stable_ends: dict[Partition, int] = {}
         self._owned: set[Partition] = set()
         self._eof: dict[Partition, int] = {}  # where the end was met, while nothing has come since
         self._joined = False
@@ -129,17 +137,7 @@ class KafkaConsumer:
 
     def committed(self, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
         """Return the group's committed offsets; read_committed makes the broker wait for transactions."""
-        asked = [TopicPartition(p.topic, p.partition) for p in partitions]
-        try:
-            answers = self._consumer.committed(asked, _COMMITTED_SECONDS)
-        except KafkaException as exception:
-            raise self._not_yet(error_of(exception)) from exception
-        found: dict[Partition, int | None] = {}
-        for answer in answers:
-            if answer.error is not None:
-                raise self._not_yet(answer.error)
-            found[Partition(answer.topic, answer.partition)] = answer.offset if answer.offset >= 0 else None
-        return found
+        return _committed(self._consumer, self._group, partitions, _COMMITTED_SECONDS)
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
         """Commit offsets outside of any transaction."""
@@ -213,13 +211,33 @@ class KafkaConsumer:
         """Tell the lag: what is stable beyond what was delivered, or beyond the end once that was met."""
         if self._on_lag is None:
             return
+        self._refresh_stable_ends()
         for topic, about in json.loads(text).get("topics", {}).items():
             for number, partition in about.get("partitions", {}).items():
                 key = Partition(topic, int(number))
                 stands = max(partition.get("app_offset", -1), self._eof.get(key, -1))
-                end = partition.get("ls_offset", -1)
+                end = max(partition.get("ls_offset", -1), self._stable_ends.get(key, -1))
                 if key in self._owned and stands >= 0 and end >= 0:
                     self._on_lag(topic, key.partition, max(0, end - stands))
+
+    def _refresh_stable_ends(self) -> None:
+        """Take the answers to the last question, and ask again.
+
+        The client learns of a partition's end only from what it fetches, and it stops fetching when its queue
+        is full: the lag would stand still just when it grows.
+        """
+        if not all(answer.done() for answer in self._asked.values()):
+            return
+        self._stable_ends = {
+            partition: int(answer.result().offset)
+            for partition, answer in self._asked.items()
+            if answer.exception() is None
+        }
+        try:
+            self._asked = self._ask_stable_ends(list(self._owned)) if self._owned else {}
+        except KafkaException as exception:
+            logger.warning("asking for the lag of group %s: %s", self._group, error_of(exception).str())
+            self._asked = {}
 
     # Details.
 
@@ -238,10 +256,41 @@ class KafkaConsumer:
             raise own
         logger.warning("%s", own)  # the client mends the rest by itself
 
-    def _not_yet(self, error: KafkaError) -> Exception:
-        if error.fatal():
-            return mapped(error, f"committed offsets of group {self._group}")
-        return NotYetError(f"committed offsets of group {self._group}: {error.str()}")
+
+def read_committed_offsets(
+    settings: KafkaSettings, group: str, partitions: Sequence[Partition]
+) -> dict[Partition, int | None]:
+    """Return a group's committed offsets without joining it; see ``Consumer.committed`` of the bus."""
+    try:
+        consumer = confluent_kafka.Consumer(settings.consumer_options(group), logger=client_logger)
+    except KafkaException as error:
+        raise misconfigured(error) from error
+    try:
+        return _committed(consumer, group, partitions, _LOOKUP_SECONDS)
+    finally:
+        consumer.close()
+
+
+def _committed(
+    consumer: Any, group: str, partitions: Sequence[Partition], seconds: float
+) -> dict[Partition, int | None]:
+    asked = [TopicPartition(p.topic, p.partition) for p in partitions]
+    try:
+        answers = consumer.committed(asked, seconds)
+    except KafkaException as exception:
+        raise _not_yet(error_of(exception), group) from exception
+    found: dict[Partition, int | None] = {}
+    for answer in answers:
+        if answer.error is not None:
+            raise _not_yet(answer.error, group)
+        found[Partition(answer.topic, answer.partition)] = answer.offset if answer.offset >= 0 else None
+    return found
+
+
+def _not_yet(error: KafkaError, group: str) -> Exception:
+    if error.fatal():
+        return mapped(error, f"committed offsets of group {group}")
+    return NotYetError(f"committed offsets of group {group}: {error.str()}")
 
 
 def to_message(record: Any) -> Message:

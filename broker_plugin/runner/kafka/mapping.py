@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from confluent_kafka import KafkaError, KafkaException
 
@@ -22,23 +23,38 @@ client_logger = logging.getLogger("broker_plugin.runner.kafka.librdkafka")
 
 def log_client_error(error: KafkaError) -> None:
     """Note an error event; what it means for us shows in the call that it makes fail."""
-    client_logger.info("%s (%s)", error.str(), error.name())
+    client_logger.debug("%s (%s)", error.str(), error.name())
 
 
-def fatal_of(exception: KafkaException | SystemError) -> KafkaError:
+def fatal_of(exception: KafkaException | SystemError, ask: Callable[[], object] | None = None) -> KafkaError:
     """Return the error that a call which serves callbacks has raised.
 
-    The binding raises a fatal error event from whichever call serves it; if a callback of ours is served
-    after it by the same call, the interpreter wraps it into a SystemError.
+    The binding raises a fatal error event from whichever call serves it. If a callback of ours is served
+    after it by the same call, the interpreter wraps it into a SystemError, or loses it and leaves a
+    SystemError about nothing.
+
+    Parameters
+    ----------
+    exception : KafkaException or SystemError
+    ask : callable, optional
+        Called if the error was lost: something that a client refuses with its fatal error once it has one.
     """
     cause: BaseException | None = exception
     while cause is not None and not isinstance(cause, KafkaException):
         cause = cause.__cause__
-    if cause is None:
-        raise exception
-    return error_of(cause)
+    if cause is not None:
+        return error_of(cause)
+    if ask is not None:
+        try:
+            ask()
+        except KafkaException as refusal:
+            if error_of(refusal).fatal():
+                return error_of(refusal)
+    detail = f"the client has failed and lost the reason: {exception}"
+    return KafkaError(_FATAL, detail, fatal=True)
 
 
+_FATAL = KafkaError._FATAL  # noqa: SLF001
 _FENCED = {KafkaError._FENCED, KafkaError.PRODUCER_FENCED, KafkaError.FENCED_INSTANCE_ID}  # noqa: SLF001
 _UNREACHABLE = {
     KafkaError._TRANSPORT,  # noqa: SLF001
@@ -92,7 +108,10 @@ def mapped(error: KafkaError, doing: str) -> BrokerPluginError:
     text = f"{doing}: {error.str()} ({error.name()})"
     code = error.code()
     if code in _FENCED or (error.fatal() and "fenced" in error.str().lower()):
-        return FencedError(f"{text}: another instance has taken over this one's name")
+        return FencedError(
+            f"{text}: another instance has taken over this one's name, or the cluster has ended its "
+            "transaction because it was silent for too long; if it is alone under its name, start it again"
+        )
     if error.fatal():
         return FatalBusError(text)
     if error.txn_requires_abort():
@@ -106,7 +125,7 @@ def unreachable(address: str, seconds: float, detail: str) -> BrokerUnreachableE
     """Return the error of a broker that is not there."""
     return BrokerUnreachableError(
         f"no Kafka broker answers at {address} within {seconds:g} s ({detail}): start it or mend "
-        "'kafka.bootstrap_servers' (and the security options, if the address is right)"
+        "'kafka.bootstrap' or 'source.bootstrap' (and the security options, if the address is right)"
     )
 
 

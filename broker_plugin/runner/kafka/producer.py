@@ -11,6 +11,7 @@ import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from broker_plugin.errors import AbortableTransactionError, FatalBusError, FencedError, TopicError
+from broker_plugin.runner.kafka.deadline import HungCallError, call_within
 from broker_plugin.runner.kafka.mapping import (
     client_logger,
     error_of,
@@ -34,6 +35,7 @@ class KafkaProducer:
     def __init__(self, settings: KafkaSettings, transactional_id: str | None) -> None:
         self._settings = settings
         self._id = transactional_id
+        self._patience = settings.operation_timeout_seconds
         self._ends: dict[Partition, int] = {}
         self._lost: KafkaError | None = None  # the first record that could not be delivered
         try:
@@ -43,10 +45,11 @@ class KafkaProducer:
         except KafkaException as error:
             raise misconfigured(error) from error
         self._closed = False
+        self._hung = False
 
     def init_transactions(self) -> None:
         """Fence every older producer of this transactional id and abort what it left open."""
-        timeout = self._settings.operation_timeout_seconds
+        timeout = self._patience
         try:
             self._until(time.monotonic() + timeout, self._producer.init_transactions)
         except KafkaException as exception:
@@ -88,22 +91,24 @@ class KafkaProducer:
         def operation(timeout: float) -> None:
             self._producer.send_offsets_to_transaction(positions, group_metadata, timeout)
 
-        self._transactional("sending offsets to the transaction", operation)
+        # Later than this the broker has aborted the transaction anyway.
+        seconds = self._settings.transaction_timeout_seconds
+        self._transactional("sending offsets to the transaction", operation, seconds)
 
     def commit(self) -> dict[Partition, int]:
         """Commit, and return the offset after the last record of each partition written."""
         self._flush_transaction()
-        self._transactional("committing the transaction", self._producer.commit_transaction)
+        self._transactional("committing the transaction", self._producer.commit_transaction, self._patience)
         return dict(self._ends)
 
     def abort(self) -> None:
         """Abort the transaction; what was queued is dropped."""
-        self._transactional("aborting the transaction", self._producer.abort_transaction)
+        self._transactional("aborting the transaction", self._producer.abort_transaction, self._patience)
         self._lost = None
 
     def flush(self) -> None:
         """Wait until every record sent outside of transactions is written."""
-        seconds = self._settings.operation_timeout_seconds
+        seconds = self._patience
         left = self._serve(lambda: self._producer.flush(seconds))
         if self._lost is not None:
             lost, self._lost = self._lost, None
@@ -119,6 +124,8 @@ class KafkaProducer:
         if self._closed:
             return
         self._closed = True
+        if self._hung:
+            return
         self._producer.purge()
         with suppress(FencedError, FatalBusError):
             self._serve(
@@ -155,7 +162,11 @@ class KafkaProducer:
         try:
             return action()
         except (KafkaException, SystemError) as exception:
-            raise mapped(fatal_of(exception), f"producer {self._id or 'without transactions'}") from exception
+            raise self._failed(exception) from exception
+
+    def _failed(self, exception: KafkaException | SystemError) -> Exception:
+        ask = self._producer.begin_transaction if self._id is not None else None
+        return mapped(fatal_of(exception, ask), f"producer {self._id or 'without transactions'}")
 
     def _flush_transaction(self) -> None:
         """Wait for every delivery report of the transaction; raise for a record that was not delivered."""
@@ -170,8 +181,7 @@ class KafkaProducer:
             msg = f"{left} records of the transaction of {self._id} not delivered within {seconds:g} s"
             raise AbortableTransactionError(msg)
 
-    def _transactional(self, doing: str, operation: Callable[[float], None]) -> None:
-        seconds = self._settings.operation_timeout_seconds
+    def _transactional(self, doing: str, operation: Callable[[float], None], seconds: float) -> None:
         try:
             self._until(time.monotonic() + seconds, operation)
         except KafkaException as exception:
@@ -189,10 +199,14 @@ class KafkaProducer:
         while True:
             left = deadline - time.monotonic()
             try:
-                operation(max(left, 0.001))
+                call_within(max(left, 0.001), operation)
                 return
+            except HungCallError as hung:
+                self._hung = True
+                msg = f"producer {self._id}: {hung}; it is abandoned for a new one"
+                raise FatalBusError(msg) from hung
             except SystemError as exception:
-                raise mapped(fatal_of(exception), f"producer {self._id}") from exception
+                raise self._failed(exception) from exception
             except KafkaException as exception:
                 error = error_of(exception)
                 may_help = error.retriable() and not error.txn_requires_abort() and not error.fatal()

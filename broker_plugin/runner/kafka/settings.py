@@ -119,11 +119,19 @@ _OURS = frozenset(
 )
 
 
+_KEYS = {
+    "common": "kafka.options",
+    "consumer": "kafka.consumer_options",
+    "producer": "kafka.producer_options",
+}
+"""What the configuration calls each group of options."""
+
+
 def _free(options: Options, section: str) -> Options:
     taken = sorted(_OURS & options.keys())
     if taken:
         msg = (
-            f"librdkafka option {taken[0]} in 'kafka.{section}' is not free to choose: exactly-once "
+            f"librdkafka option {taken[0]} in '{_KEYS[section]}' is not free to choose: exactly-once "
             "processing depends on it; remove it"
         )
         raise ConfigurationError(msg)

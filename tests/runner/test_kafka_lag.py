@@ -1,0 +1,48 @@
+"""The lag that a consumer tells while its client has fetched as much as it may."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import pytest
+
+from broker_plugin.runner.bus import TopicSpec
+from broker_plugin.runner.kafka import KafkaBus
+from broker_plugin.runner.protocols import Output, Partition
+from tests.conftest import kafka_settings
+
+pytestmark = pytest.mark.kafka
+
+
+class Nobody:
+    def on_assigned(self, partitions) -> None: ...
+    def on_revoked(self, partitions) -> None: ...
+    def on_lost(self, partitions) -> None: ...
+
+
+def test_lag_grows_while_the_queue_is_full(kafka_bootstrap: str, prefix: str) -> None:
+    """What was written after the client stopped fetching counts, too."""
+    settings = kafka_settings(kafka_bootstrap)
+    narrow = {**settings.consumer, "queued.max.messages.kbytes": 100, "fetch.message.max.bytes": 50_000}
+    bus = KafkaBus(replace(settings, consumer=narrow))
+    bus.create_topics([TopicSpec(prefix, 1)])
+    producer = bus.producer()
+    told: list[int] = []
+    consumer = bus.consumer(
+        f"{prefix}.group", [prefix], Nobody(), lambda _topic, _partition, lag: told.append(lag)
+    )
+    try:
+        for total in (1000, 3000):
+            while bus.offsets(Partition(prefix, 0))[1] < total:
+                for number in range(500):
+                    producer.send(Output(prefix, None, bytes([number % 256]) * 1000))
+                producer.flush()
+            deadline = time.monotonic() + 30
+            read = 0
+            while not told or told[-1] < 0.95 * total - read:
+                assert time.monotonic() < deadline, f"of {total} records, the lag told was {told[-5:]}"
+                read += len(consumer.poll(1, 0.2))
+    finally:
+        consumer.close()
+        producer.close()
