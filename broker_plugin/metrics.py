@@ -74,18 +74,22 @@ class _Metric:
 
 METRICS: Mapping[str, _Metric] = {
     # ingest
+    "packets_consumed_total": _Metric("counter", "Messages of the survey read; one may hold several alerts."),
     "alerts_consumed_total": _Metric("counter", "Alert packets read and decoded.", ("survey",)),
+    "alerts_published_total": _Metric("counter", "Alerts whose photometry was published.", ("survey",)),
     "alerts_rejected_total": _Metric("counter", "Alerts without use, no fault of theirs.", ("reason",)),
     "epochs_ingested_total": _Metric("counter", "Epochs taken from alerts.", ("survey", "origin")),
     "epochs_rejected_total": _Metric("counter", "Epochs that failed a quality cut.", ("reason",)),
     "dead_letters_total": _Metric("counter", "Records put aside as unusable.", ("stage", "reason")),
     # accumulate
+    "photometry_consumed_total": _Metric("counter", "Records of photometry read."),
     "epochs_added_total": _Metric("counter", "Epochs new to a light curve.", ("survey", "band", "origin")),
     "epochs_duplicate_total": _Metric("counter", "Epochs that were held already.", ("survey",)),
     "epochs_expired_total": _Metric("counter", "Oldest epochs dropped to bound the state.", ("survey",)),
     "objects": _Metric("moved", "Light curves held: waiting for 200 epochs, or ready.", ("state",)),
     "windows_emitted_total": _Metric("counter", "Windows sent to scoring.", ("survey", "band", "kind")),
     # score
+    "windows_consumed_total": _Metric("counter", "Windows read."),
     "windows_skipped_total": _Metric("counter", "Windows that cannot be scored.", ("reason",)),
     "annotations_total": _Metric("counter", "Windows scored, by class.", ("class",)),
     "novelties_total": _Metric("counter", "Annotations above the novelty threshold."),

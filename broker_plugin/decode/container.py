@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import json
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +19,12 @@ from broker_plugin.decode.wire import read_long, skip_bytes
 
 MAX_BLOCK_BYTES = 32 * 2**20
 """A decompressed block may not be larger: room for 400 of the largest packets, and no memory bomb."""
+
+MAX_INFLATION = 32
+"""All blocks of a container together, by its size, beyond one block: alerts shrink to a third at best."""
+
+MAX_RECORDS = 10_000
+"""In one container. A packet holds one; a few kB of deflated zeros can hold enough for minutes of work."""
 
 _SYNC_BYTES = 16
 
@@ -88,8 +94,8 @@ def embedded_schema(metadata: dict[str, bytes]) -> tuple[Any, str]:
     return schema, metadata.get("avro.codec", b"null").decode("utf-8", "replace")
 
 
-def read_blocks(data: bytes, header: int, codec: str) -> list[Block]:
-    """Cut a container into its blocks, checking every length and sync marker.
+def read_blocks(data: bytes, header: int, codec: str) -> Iterator[Block]:
+    """Cut a container into its blocks, checking every length and sync marker; one block is held at a time.
 
     Parameters
     ----------
@@ -112,7 +118,7 @@ def read_blocks(data: bytes, header: int, codec: str) -> list[Block]:
     sync = data[header:position]
     if len(sync) < _SYNC_BYTES:
         raise MalformedError(Reason.TRUNCATED, f"the data end at byte {len(data)}, within the sync marker")
-    blocks = []
+    allowed, records = MAX_BLOCK_BYTES + MAX_INFLATION * len(data), 0
     while position < len(data):
         count, position = read_long(data, position)
         start = read_long(data, position)[1]
@@ -125,12 +131,18 @@ def read_blocks(data: bytes, header: int, codec: str) -> list[Block]:
         if data[end:position] != sync:
             raise MalformedError(Reason.BAD_AVRO, f"no sync marker at byte {end}: a length is wrong")
         payload = decompress(data[start:end])
+        allowed -= len(payload)
+        if allowed < 0:
+            detail = f"{len(data)} bytes inflate to more than {MAX_INFLATION} times as many"
+            raise MalformedError(Reason.TOO_LARGE, detail)
         if not 0 <= count <= len(payload):
             raise MalformedError(
                 Reason.BAD_AVRO, f"{count} records declared in a block of {len(payload)} bytes"
             )
-        blocks.append(Block(count, payload))
-    return blocks
+        records += count
+        if records > MAX_RECORDS:
+            raise MalformedError(Reason.TOO_LARGE, f"{records} records declared, at most {MAX_RECORDS}")
+        yield Block(count, payload)
 
 
 def _stored(payload: bytes) -> bytes:

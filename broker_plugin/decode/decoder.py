@@ -158,9 +158,13 @@ def _read(reader: _Reader, payload: bytes, position: int) -> tuple[Scanned | Mal
     stream = io.BytesIO(payload)
     stream.seek(position)
     try:
-        record = fastavro.schemaless_reader(stream, reader.schema.parsed, None)
+        # The scan does not look at texts that nobody asked for: damage there must not count here, either.
+        record = fastavro.schemaless_reader(
+            stream, reader.schema.parsed, None, handle_unicode_errors="replace"
+        )
     except EOFError as error:
-        raise MalformedError(Reason.TRUNCATED, f"the record ends within a value: {error}") from error
+        detail = f"the record ends within a value, at byte {len(payload)} of its block"
+        raise MalformedError(Reason.TRUNCATED, detail) from error
     except (Exception, MemoryError) as error:
         # Random bytes make fastavro raise nearly anything: IndexError for a union, UnicodeDecodeError,
         # OverflowError, MemoryError for a length.

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 
 from broker_plugin.decode.alert import Alert
 from broker_plugin.decode.columns import Column, Columns, Kind
 from broker_plugin.decode.selection import Scanned, Wanted, bad_field
+
+_NAME = re.compile(r"[!-.0-~]{1,64}")
+"""Of an object: printable and without a slash, which ends the name in keys, so that no two are mixed up."""
 
 _FAINTEST = 50.0  # above every real magnitude, below the sentinels 99 and 100
 _JUST_NEGATIVE = -1e-6  # of scores and distances 0 is a value; -999 and -99999 are missing
@@ -70,7 +74,7 @@ def alert_from(found: Scanned) -> Alert:
         ``bad_field`` where it lacks what every alert has.
     """
     object_id = found.text("objectId", "objectId")
-    if not object_id:
+    if object_id is None or _NAME.fullmatch(object_id) is None:
         raise bad_field(object_id, "objectId", "a name such as 'ZTF18abcdefg'")
     candid = found.integer("candid", "candid")
     if candid is None:

@@ -62,6 +62,7 @@ class AccumulateStage:
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
         """Merge a batch of photometry records; see :class:`broker_plugin.runner.protocols.Stage`."""
         tally = Tally()
+        tally.count("photometry_consumed_total", len(batch))
         for message in batch:
             try:
                 photometry = decode_photometry(message.value or b"")

@@ -56,24 +56,27 @@ class IngestStage:
 
         Has no effect besides its result, except that schemas seen once are remembered.
         """
-        decoded = [(message, entry) for message in batch for entry in self._decoder.decode(message.value)]
-        alerts = [entry for _, entry in decoded if isinstance(entry, Alert)]
+        decoded = [(message, self._decoder.decode(message.value)) for message in batch]
+        alerts = [entry for _, entries in decoded for entry in entries if isinstance(entry, Alert)]
         measured = measure(alerts, self._cuts)
         results = iter(measured.results)
 
         tally = Tally()
-        for message, entry in decoded:
-            survey = "unknown" if isinstance(entry, Malformed) else entry.survey
-            tally.count("alerts_consumed_total", survey=survey)
-            result = next(results) if isinstance(entry, Alert) else entry
-            if isinstance(result, Malformed):
-                letter = dead_letter(self.name, result.reason, result.detail, message)
-                tally.outputs.append(self._dead_letter_output(letter))
-                tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
-            elif isinstance(result, Rejected):
-                tally.count("alerts_rejected_total", reason=result.reason)
-            else:
-                tally.outputs.append(self._photometry(result))
+        tally.count("packets_consumed_total", len(batch))
+        for message, entries in decoded:
+            malformed = [entry for entry in entries if isinstance(entry, Malformed)]
+            for entry in entries:
+                if isinstance(entry, Malformed):
+                    if entry is malformed[0]:
+                        self._put_aside(message, malformed, tally)
+                    continue
+                tally.count("alerts_consumed_total", survey=entry.survey)
+                result = next(results) if isinstance(entry, Alert) else entry
+                if isinstance(result, Rejected):
+                    tally.count("alerts_rejected_total", reason=result.reason)
+                else:
+                    tally.outputs.append(self._photometry(result))
+                    tally.count("alerts_published_total", survey=entry.survey)
         for reason, count in measured.epochs_rejected.items():
             tally.count("epochs_rejected_total", count, reason=reason)
         for (survey, origin), count in measured.epochs_used.items():
@@ -87,6 +90,15 @@ class IngestStage:
     def partition_closed(self, partition: int, state: State) -> Iterable[Observation]:
         """Return nothing: there is no state."""
         return ()
+
+    def _put_aside(self, message: Message, malformed: Sequence[Malformed], tally: Tally) -> None:
+        """Write one letter for a message: it holds all of it; one for each bad alert could fill gigabytes."""
+        first, more = malformed[0], len(malformed) - 1
+        detail = f"{first.detail} (and {more} more of its alerts)" if more else first.detail
+        letter = dead_letter(self.name, first.reason, detail, message)
+        tally.outputs.append(self._dead_letter_output(letter))
+        tally.count("alerts_consumed_total", survey="unknown")
+        tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
     def _photometry(self, photometry: ObjectPhotometry) -> Output:
         key = object_key(photometry.survey, photometry.object_id)

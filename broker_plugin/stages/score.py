@@ -64,6 +64,7 @@ class ScoreStage:
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
         """Annotate a batch of windows; see :class:`broker_plugin.runner.protocols.Stage`."""
         tally = Tally()
+        tally.count("windows_consumed_total", len(batch))
         windows = [window for message in batch if (window := self._usable(message, tally)) is not None]
         periods = self._periods(windows)
         scores = self._scorer.score(

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker_plugin.decode import Alert, Decoder, Malformed, Rejected
+from broker_plugin.decode import Alert, Decoder, Malformed, Rejected, container
 from tests.decode import packets
 
 MEGABYTE = 2**20
@@ -310,9 +310,55 @@ def test_a_deflate_bomb_is_refused():
     assert found.reason == "too_large"
 
 
+def test_only_one_block_is_held():
+    """Twenty blocks, each allowed by itself: half a megabyte on the wire, half a gigabyte in memory."""
+    schema, _ = packets.ztf_record("schema_3.3")
+    packet = packets.container(schema, [], codec="deflate", sync_marker=b"s" * 16)
+    with small_memory(80):
+        (found,) = Decoder().decode(packet + block_of(bytes(30 * MEGABYTE), 1) * 20)
+    assert isinstance(found, Malformed)
+
+
+def test_blocks_share_one_bound(monkeypatch):
+    """Sound and equal alerts deflate to nothing, block after block."""
+    monkeypatch.setattr(container, "MAX_BLOCK_BYTES", MEGABYTE)
+    schema, record = packets.ztf_record("schema_3.3")
+    small = {**record, "prv_candidates": None, "cutoutScience": None}
+    small |= {"cutoutTemplate": None, "cutoutDifference": None}
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, fastavro.parse_schema(schema, {}), small)
+    block = block_of(stream.getvalue() * 1000, 1000)
+    packet = packets.container(schema, [], codec="deflate", sync_marker=b"s" * 16)
+    assert len(Decoder().decode(packet + block)) == 1000
+    (found,) = Decoder().decode(packet + block * 20)
+    assert found.reason == "too_large"
+
+
+def test_more_records_than_a_worker_could_read_in_time_are_refused():
+    """Blank records: a few kB of them, deflated, would keep a worker busy for minutes."""
+    schema, _ = packets.ztf_record("schema_3.3")
+    blank = io.BytesIO()
+    parsed = fastavro.parse_schema(schema, {})
+    fastavro.schemaless_writer(blank, parsed, packets.blank(schema, {"ztf.alert.cutout": None}))
+    packet = packets.container(schema, [], codec="deflate", sync_marker=b"s" * 16)
+    block = block_of(blank.getvalue() * 4000, 4000)
+    assert [entry.reason for entry in Decoder().decode(packet + block * 2)] == ["bad_field"] * 8000
+    (found,) = Decoder().decode(packet + block * 3)
+    assert (found.reason, found.detail) == ("too_large", "12000 records declared, at most 10000")
+
+
+def block_of(plain: bytes, count: int) -> bytes:
+    """Return a deflated block that declares so many records."""
+    squeeze = zlib.compressobj(9, zlib.DEFLATED, -15)
+    stream = io.BytesIO()
+    fastavro.schemaless_writer(stream, "long", count)
+    fastavro.schemaless_writer(stream, "bytes", squeeze.compress(plain) + squeeze.flush())
+    return stream.getvalue() + b"s" * 16
+
+
 @pytest.mark.parametrize("error", [MemoryError, RecursionError, OverflowError, KeyError])
 def test_whatever_the_avro_library_raises_becomes_a_reason(monkeypatch, error):
-    def raising(*_: object) -> None:
+    def raising(*_: object, **__: object) -> None:
         raise error("from the library")
 
     packet = packets.ztf_archive()[0]

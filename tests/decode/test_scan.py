@@ -84,6 +84,47 @@ def test_codes_of_any_length_read_alike(name, value):
     np.testing.assert_equal(second.forced[0, -1], expected)
 
 
+@pytest.mark.parametrize("name", ["objectId", "candidate", "prv_candidates", "fp_hists", "schemavsn"])
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        ("bytes", b"x"),
+        ({"type": "array", "items": "int"}, []),
+        (
+            {"type": "record", "name": "other", "fields": [{"name": "stampData", "type": "bytes"}]},
+            {"stampData": b""},
+        ),
+        ("double", 1.5),
+        (["null", "string"], "x"),
+    ],
+    ids=["bytes", "array", "stamp", "double", "text"],
+)
+def test_a_wanted_field_of_another_type_reads_alike(name, kind, value):
+    """Whoever writes such packets: the first of them and the later ones must be judged alike."""
+    schema, record = packets.ztf_record()
+    field = next(field for field in schema["fields"] if field["name"] == name)
+    field["type"], record[name] = copy.deepcopy(kind), value
+    field.pop("default", None)
+    packet = packets.container(schema, [record])
+    scanning = Decoder()
+    for _ in range(3):
+        (one,), (other,) = scanning.decode(packet), Decoder(scan=False).decode(packet)
+        packets.assert_same(one, other)
+
+
+def test_text_that_is_not_utf8_reads_alike():
+    """Damage in a text that nobody asked for costs nothing, whether the schema is known yet or not."""
+    schema, record = packets.ztf_record()
+    packet = packets.container(schema, [record])
+    name = record["candidate"]["pdiffimfilename"].encode()
+    damaged = packet.replace(name, b"\xff" + name[1:])
+    assert damaged != packet
+    scanning = Decoder()
+    first, second = (packets.only_alert(damaged, scanning) for _ in range(2))
+    packets.assert_same(first, second)
+    packets.assert_same(first, packets.only_alert(packet))
+
+
 def test_a_schema_without_the_known_shape_is_read_by_fastavro_throughout():
     """A map between the fields is no regular shape; the alert must come out all the same."""
     schema, record = packets.ztf_record()

@@ -107,6 +107,9 @@ def test_ids_of_64_bits_survive():
     ("place", "name", "value", "said"),
     [
         ("", "objectId", "", "objectId is ''"),
+        ("", "objectId", "ZTF18abcdefg/r", "objectId is 'ZTF18abcdefg/r'"),
+        ("", "objectId", "ZTF18abc\ndefg", "objectId is 'ZTF18abc"),
+        ("", "objectId", "x" * 70_000, "objectId is 'xxx"),
         ("candidate", "jd", math.nan, "candidate.jd is nan"),
         ("candidate", "jd", math.inf, "candidate.jd is nan"),
         ("candidate", "ra", math.nan, "candidate.ra is nan"),

@@ -134,6 +134,23 @@ def test_several_alerts_in_one_message():
     assert [output.key for output in result.outputs] == [b"ztf/ZTF19aainpua", b"k0", b"ztf/ZTF2"]
 
 
+def test_a_message_has_one_dead_letter_however_many_of_its_alerts_are_bad():
+    """A letter holds the whole message: one for each alert would turn a megabyte into gigabytes."""
+    schema, record = packets.ztf_record()
+    packet = packets.container(
+        schema, [{**record, "objectId": ""}, record, *[{**record, "objectId": ""}] * 4]
+    )
+    result = stage().step(messages(packet, packet), NoState())
+    assert [output.topic for output in result.outputs] == ["vsc.dead-letters", "vsc.photometry"] * 2
+    letter = decode_dead_letter(result.outputs[0].value)
+    assert (letter.reason, letter.value) == ("bad_field", packet)
+    assert "and 4 more" in letter.detail
+    found = counts(result)
+    assert found["dead_letters_total", "bad_field", "ingest"] == 2
+    assert found["alerts_consumed_total", "unknown"] == 2
+    assert found["alerts_consumed_total", "ztf"] == found["alerts_published_total", "ztf"] == 2
+
+
 def test_an_empty_batch_and_the_hooks_do_nothing():
     ingest = stage()
     result = ingest.step([], NoState())
