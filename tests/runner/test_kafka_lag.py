@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from dataclasses import replace
 
@@ -29,20 +30,22 @@ def test_lag_grows_while_the_queue_is_full(kafka_bootstrap: str, prefix: str) ->
     bus.create_topics([TopicSpec(prefix, 1)])
     producer = bus.producer()
     told: list[int] = []
+    payload = random.Random(1)  # nothing that compression could make small
+    read = 0
     consumer = bus.consumer(
         f"{prefix}.group", [prefix], Nobody(), lambda _topic, _partition, lag: told.append(lag)
     )
     try:
         for total in (1000, 3000):
             while bus.offsets(Partition(prefix, 0))[1] < total:
-                for number in range(500):
-                    producer.send(Output(prefix, None, bytes([number % 256]) * 1000))
+                for _ in range(500):
+                    producer.send(Output(prefix, None, payload.randbytes(1000)))
                 producer.flush()
             deadline = time.monotonic() + 30
-            read = 0
             while not told or told[-1] < 0.95 * total - read:
                 assert time.monotonic() < deadline, f"of {total} records, the lag told was {told[-5:]}"
                 read += len(consumer.poll(1, 0.2))
+                time.sleep(0.1)  # a slow reader: the client's queue stays full
     finally:
         consumer.close()
         producer.close()
