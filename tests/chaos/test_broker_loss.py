@@ -65,9 +65,10 @@ def attack(
 ) -> None:
     """Deal one blow after the other under load, with some seconds in between; then judge."""
     rng = random.Random(seed)
+    n_epochs = 4000 * (1 + len(blows))  # 7000 records a blow, or 2 min: the load outlasts the attack
     started = time.monotonic()
     installation.create_topics()
-    with installation.feed(light_curves(seed, N_OBJECTS, 10_000), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curves(seed, N_OBJECTS, n_epochs), RECORDS_PER_SECOND) as feeder:
         crew = Crew(installation)
         installation.wait_for_progress(100)
         recoveries = []
