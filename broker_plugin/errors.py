@@ -63,7 +63,19 @@ class AbortableTransactionError(BrokerPluginError):
     """The transaction failed but the producer lives: abort, seek back, try the batch again."""
 
 
+class StepFailedError(BrokerPluginError):
+    """A stage fails on record after record: mend the program or its surroundings, then start again."""
+
+    exit_code = 11
+
+
 class FatalBusError(BrokerPluginError):
     """The producer or consumer can never be used again: close it and start anew."""
 
     exit_code = 9
+
+
+class AccessError(BrokerUnreachableError):
+    """A broker does not let us in, or not do this: mend the named certificate, credentials or right."""
+
+    exit_code = 10

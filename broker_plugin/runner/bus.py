@@ -49,7 +49,10 @@ class RebalanceListener(Protocol):
     """
 
     def on_assigned(self, partitions: Sequence[Partition]) -> None:
-        """Partitions were added; they are paused before the first of their records can be polled."""
+        """Partitions were added, or none were and the group was joined.
+
+        They are paused before the first of their records can be polled.
+        """
 
     def on_revoked(self, partitions: Sequence[Partition]) -> None:
         """Partitions are about to be given away; they are still ours until this returns."""
@@ -108,7 +111,10 @@ class Consumer(Protocol):
         """
 
     def at_end(self) -> bool:
-        """Return whether the group was joined and every owned partition was delivered to its true end."""
+        """Return whether partitions are owned and every one was delivered to its true end.
+
+        A member that owns none cannot tell: it may be waiting for what a dead one still holds.
+        """
 
     def close(self, timeout_seconds: float = 10.0) -> None:
         """Leave the group. Never raises; may be called twice."""
@@ -130,8 +136,11 @@ class Producer(Protocol):
     def send(self, output: Output) -> None:
         """Queue a record; its failure shows here or in any later call up to :meth:`commit`."""
 
-    def send_offsets(self, offsets: Mapping[Partition, int], group_metadata: object) -> None:
-        """Flush, then add consumed positions to the transaction, fenced by the group's generation."""
+    def send_offsets(self, offsets: Mapping[Partition, int], group_metadata: object, note: str = "") -> None:
+        """Flush, then add consumed positions to the transaction, fenced by the group's generation.
+
+        ``note`` is kept with them, see :meth:`Bus.notes`.
+        """
 
     def commit(self) -> dict[Partition, int]:
         """Commit, and return for each partition written the offset after its last record.
@@ -199,6 +208,10 @@ class Bus(Protocol):
     def producer(self, transactional_id: str | None = None) -> Producer:
         """Make a producer; without a transactional id it writes at once and has no transactions."""
 
+    @property
+    def address(self) -> str:
+        """Return where it is, as an operator's command names it."""
+
     def cluster_id(self) -> str:
         """Return a name of the cluster that no other cluster has.
 
@@ -227,6 +240,17 @@ class Bus(Protocol):
 
     def committed(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
         """Return a group's committed offsets without joining it."""
+
+    def notes(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, str]:
+        """Return the notes that were last committed with a group's offsets, where there are any.
+
+        Does not wait for open transactions.
+
+        Raises
+        ------
+        BrokerUnreachableError
+            No answer came in time.
+        """
 
     def delete_records(self, partition: Partition, before: int) -> None:
         """Delete the records of a partition below an offset, for everybody and for good.

@@ -13,6 +13,7 @@ from typing import Self
 
 from broker_plugin.errors import BrokerPluginError, BrokerUnreachableError, FatalBusError, FencedError
 from broker_plugin.runner.bus import Bus
+from broker_plugin.runner.expiry import Expiry
 from broker_plugin.runner.opening import Restorer
 from broker_plugin.runner.partitions import PartitionTable
 from broker_plugin.runner.protocols import Stage
@@ -22,7 +23,8 @@ from broker_plugin.runner.session import Session
 from broker_plugin.runner.settings import Clock, RunnerSettings
 from broker_plugin.runner.stepping import EncodeDeadLetter
 from broker_plugin.runner.store import LocalStore, MemoryStore
-from broker_plugin.runner.topics import check_stage_topics
+from broker_plugin.runner.topics import check_layout, check_stage_topics, partitions_note
+from broker_plugin.runner.window import TopicWindow, WantedTopics
 
 logger = logging.getLogger(__name__)
 
@@ -44,6 +46,9 @@ class Runner:
         Where the input lives. If that is another cluster, the stage must be stateless and is at-least-once.
     output_topics : sequence of str
         Topics that must exist before the first record is read.
+    wanted_topics : callable, optional
+        Which input topics to read at a time, instead of the stage's own. Those of them that exist are read;
+        when that changes, the group is joined anew.
     sensor : Sensor, optional
     clock : Clock, optional
     """
@@ -57,6 +62,7 @@ class Runner:
         *,
         source_bus: Bus | None = None,
         output_topics: Sequence[str] = (),
+        wanted_topics: WantedTopics | None = None,
         sensor: Sensor | None = None,
         clock: Clock | None = None,
     ) -> None:
@@ -68,6 +74,9 @@ class Runner:
         self._output_topics = tuple(output_topics)
         self._sensor = sensor or NullSensor()
         self._clock = clock or Clock()
+        self._window = (
+            None if wanted_topics is None else TopicWindow(wanted_topics, self._source_bus, self._clock)
+        )
         self._session: Session | None = None
         self._rejoins = 0  # in a row, without a commit
         self._stopping = False
@@ -137,7 +146,10 @@ class Runner:
     def _turn(self, *, unless_idle: bool = False) -> int | None:
         """Do one turn, in a new session if the last one is over; return None for none because idle."""
         first = self._session is None and self._rejoins == 0
+        self._sensor.on_turn(self._stage.name)
         try:
+            if self._window is not None and not self._follow(self._window):
+                return None if unless_idle else 0
             if self._session is None:
                 self._session = self._join()
             if unless_idle and self._session.idle():
@@ -160,6 +172,21 @@ class Runner:
             return done
         return 0
 
+    def _follow(self, window: TopicWindow) -> bool:
+        """Leave the group when other topics are to be read; wait a little, return False if there are none."""
+        topics = window.existing()
+        if self._session is not None and topics == tuple(self._stage.input_topics):
+            return True
+        if self._session is not None:
+            logger.info("stage %s reads from now on: %s", self._stage.name, ", ".join(topics) or "nothing")
+            self._leave(clean=True)
+            self._sensor.on_waiting(self._stage.name, "its group, with other topics")
+        self._stage.input_topics = topics
+        if not topics:
+            self._sensor.on_waiting(self._stage.name, f"one of the topics {', '.join(window.wanted)}")
+            self._clock.sleep(_WAIT_SLICE_SECONDS)
+        return bool(topics)
+
     def _join(self) -> Session:
         """Check the topics, then join the group."""
         check_stage_topics(self._bus, self._source_bus, self._stage, self._output_topics)
@@ -172,7 +199,22 @@ class Runner:
                 f"found clusters {self._source_bus.cluster_id()} and {self._bus.cluster_id()}"
             )
             raise BrokerPluginError(msg)
-        table = PartitionTable(self._stage, self._restorer(), self._sensor, self._settings, self._clock)
+        counts = self._source_bus.partition_counts(list(self._stage.input_topics))
+        note = ""
+        if self._stage.changelog_topic is not None:
+            ((_, count),) = counts.items()
+            assert count is not None, "its topics have been checked"
+            check_layout(self._bus, self._stage, self._settings.group(self._stage.name), count)
+            note = partitions_note(count)
+        table = PartitionTable(
+            self._stage,
+            self._restorer(),
+            self._sensor,
+            self._settings,
+            self._clock,
+            expiry=Expiry(self._stage.name, lambda it: self._source_bus.offsets(it)[0], self._sensor),
+            counts=counts,
+        )
         return Session(
             stage=self._stage,
             bus=self._bus,
@@ -183,6 +225,7 @@ class Runner:
             clock=self._clock,
             encode_dead_letter=self._dead_letter,
             foreign_source=foreign,
+            note=note,
         )
 
     def _restorer(self) -> Restorer | None:

@@ -121,6 +121,11 @@ class MemoryBus:
             log = self.log(partition)
             return log.start, log.end
 
+    @property
+    def address(self) -> str:
+        """Return what no command can name."""
+        return "in-process"
+
     def reader(self, partition: Partition, start_offset: int | None = None) -> MemoryReader:
         """Open a reader, at the first offset by default."""
         return MemoryReader(self, partition, start_offset)
@@ -133,6 +138,12 @@ class MemoryBus:
                 msg = f"offsets of group {group} wait for an open transaction"
                 raise NotYetError(msg)
             return {partition: known.committed.get(partition) for partition in partitions}
+
+    def notes(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, str]:
+        """Return the notes that were committed with a group's offsets."""
+        with self.changed:
+            known = self.group(group)
+            return {p: known.notes[p] for p in partitions if known.notes.get(p)}
 
     def delete_records(self, partition: Partition, before: int) -> None:
         """Forget the records of a partition below an offset."""
@@ -249,13 +260,18 @@ class MemoryBus:
                 group.pending[partition].discard(transaction)
                 if commit:
                     group.committed[partition] = offset
+                    group.notes[partition] = transaction.note
         state = self.transactional_id(transaction.transactional_id)
         if state.open is transaction:
             state.open = None
         self.changed.notify_all()
 
     def add_offsets(
-        self, transaction: Transaction, offsets: Mapping[Partition, int], metadata: GroupMetadata
+        self,
+        transaction: Transaction,
+        offsets: Mapping[Partition, int],
+        metadata: GroupMetadata,
+        note: str = "",
     ) -> None:
         """Put consumed positions into a transaction, if the group still knows their sender."""
         group = self.group(metadata.group)
@@ -266,6 +282,7 @@ class MemoryBus:
             )
             raise AbortableTransactionError(msg)
         transaction.offsets.setdefault(group.name, {}).update(offsets)
+        transaction.note = note
         for partition in offsets:
             group.pending.setdefault(partition, set()).add(transaction)
 

@@ -26,11 +26,14 @@ class Transaction:
         Partitions written, with the offset after the last record.
     offsets : dict
         By group, the consumed positions sent.
+    note : str
+        What was sent with them.
     """
 
     transactional_id: str
     ends: dict[Partition, int] = field(default_factory=dict)
     offsets: dict[str, dict[Partition, int]] = field(default_factory=dict)
+    note: str = ""
 
 
 class MemoryConsumer:
@@ -117,7 +120,9 @@ class MemoryConsumer:
                 or self._member.name not in self._group.members
             ):
                 return False
-            return all(at >= self._bus.log(partition).end for partition, at in self._positions.items())
+            return bool(self._positions) and all(
+                at >= self._bus.log(partition).end for partition, at in self._positions.items()
+            )
 
     def close(self, timeout_seconds: float = 10.0) -> None:
         """Leave the group."""
@@ -242,14 +247,14 @@ class MemoryProducer:
             else:
                 self._bus.changed.notify_all()
 
-    def send_offsets(self, offsets: Mapping[Partition, int], group_metadata: object) -> None:
+    def send_offsets(self, offsets: Mapping[Partition, int], group_metadata: object, note: str = "") -> None:
         """Add consumed positions to the transaction, fenced by the group's generation."""
         assert isinstance(group_metadata, GroupMetadata)
         with self._bus.changed:
             transaction = self._current()
             self._inject("send_offsets")
             try:
-                self._bus.add_offsets(transaction, offsets, group_metadata)
+                self._bus.add_offsets(transaction, offsets, group_metadata, note)
             except AbortableTransactionError:
                 self._must_abort = True
                 raise

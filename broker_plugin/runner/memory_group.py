@@ -40,6 +40,7 @@ class Group:
         self.generation = 0
         self.members: dict[str, Member] = {}
         self.committed: dict[Partition, int] = {}
+        self.notes: dict[Partition, str] = {}
         self.pending: dict[Partition, set[object]] = {}  # offsets in transactions that are still open
         self._joined = 0
 

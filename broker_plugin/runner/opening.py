@@ -19,12 +19,12 @@ from dataclasses import dataclass, replace
 from broker_plugin.errors import FatalBusError, StateMismatchError
 from broker_plugin.runner.bus import Bus, Consumer, NotYetError, PartitionReader
 from broker_plugin.runner.changelog import replay_records
+from broker_plugin.runner.commands import CREATE_COMMAND, delete_group, delete_topic, move_group
 from broker_plugin.runner.crash import crash_point
 from broker_plugin.runner.protocols import Partition
 from broker_plugin.runner.sensor import Sensor
 from broker_plugin.runner.settings import Clock, RunnerSettings
 from broker_plugin.runner.store import CacheStamp, LocalStore, OpenStore
-from broker_plugin.runner.topics import CREATE_COMMAND
 
 logger = logging.getLogger(__name__)
 
@@ -198,7 +198,7 @@ class Restorer:
             msg = (
                 f"changelog {self.changelog_topic}/{source.partition} begins at offset {begin}, expected 0: "
                 "somebody deleted its records, or its cleanup.policy was not compact for a while. State is "
-                f"lost. {_rebuild(self.group, source, self.changelog_topic)}"
+                f"lost. {self._rebuild(source)}"
             )
             raise StateMismatchError(msg)
 
@@ -210,9 +210,40 @@ class Restorer:
             f"restored state of {self.changelog_topic}/{source.partition} stands at "
             f"{_offset_words(position)} of {source.topic}/{source.partition}, but group {self.group} has "
             f"committed {_offset_words(stands)}. Running on would lose or repeat records. "
-            + _cure(self.group, source, self.changelog_topic, position, stands)
+            + self._cure(source, position, stands)
         )
         raise StateMismatchError(msg)
+
+    def _cure(self, source: Partition, position: int | None, stands: int | None) -> str:
+        """Return what to do, by which of the two numbers is missing."""
+        if position is None:
+            return (
+                f"The changelog has no record of what group {self.group} has done: if the group or prefix is "
+                f"another's, mend the setting; else its state is lost. {self._rebuild(source)}"
+            )
+        reset = move_group(self.bus.address, self.group, source.topic, source.partition, position)
+        if stands is None:
+            return (
+                "If the group's offsets expired or were deleted, put them back with the group stopped: "
+                f"{reset}"
+            )
+        return (
+            f"If somebody moved the group's offsets, put them back with the group stopped: {reset}; if two "
+            "installations share a prefix, give each its own."
+        )
+
+    def _rebuild(self, source: Partition) -> str:
+        """Return how to begin again from the input: only a group without offsets may have no state."""
+        commands = [
+            delete_topic(self.bus.address, self.changelog_topic),
+            delete_group(self.bus.address, self.group),
+            CREATE_COMMAND,
+        ]
+        return (
+            f"To rebuild it from what {source.topic} still holds, stop all workers, then: "
+            f"{'; '.join(commands)}; windows that were published before are published again under the same "
+            "ids."
+        )
 
     def _identity(self, partition: int) -> str:
         return f"{self.identity}/{partition}"
@@ -224,33 +255,3 @@ class Restorer:
 
 def _offset_words(offset: int | None) -> str:
     return "no offset" if offset is None else f"offset {offset}"
-
-
-def _cure(group: str, source: Partition, changelog: str, position: int | None, stands: int | None) -> str:
-    """Return what to do, by which of the two numbers is missing."""
-    if position is None:
-        return (
-            f"The changelog has no record of what group {group} has done: if the group or prefix is "
-            f"another's, mend the setting; else its state is lost. {_rebuild(group, source, changelog)}"
-        )
-    reset = (
-        f"kafka-consumer-groups.sh --group {group} --topic {source.topic}:{source.partition} --reset-offsets "
-        f"--to-offset {position} --execute"
-    )
-    if stands is None:
-        return (
-            f"If the group's offsets expired or were deleted, put them back with the group stopped: {reset}"
-        )
-    return (
-        f"If somebody moved the group's offsets, put them back with the group stopped: {reset}; if two "
-        "installations share a prefix, give each its own."
-    )
-
-
-def _rebuild(group: str, source: Partition, changelog: str) -> str:
-    """Return how to begin again from the input: only a group without offsets may have no state."""
-    return (
-        f"To rebuild it from what {source.topic} still holds, stop all workers, delete topic {changelog}, "
-        f"run '{CREATE_COMMAND}' and kafka-consumer-groups.sh --delete --group {group}; windows that were "
-        "published before are published again under the same ids."
-    )

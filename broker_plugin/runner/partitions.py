@@ -18,12 +18,14 @@ from dataclasses import dataclass, replace
 from broker_plugin.errors import ConfigurationError
 from broker_plugin.runner.bus import Consumer
 from broker_plugin.runner.crash import crash_point
+from broker_plugin.runner.expiry import Expiry
 from broker_plugin.runner.opening import Restorer, committed_offset
 from broker_plugin.runner.protocols import Message, Partition, Stage
 from broker_plugin.runner.sensor import Sensor
 from broker_plugin.runner.settings import Clock, RunnerSettings
 from broker_plugin.runner.state import BatchState, CommittedState
 from broker_plugin.runner.store import CacheStamp, LocalStateError, LocalStore
+from broker_plugin.runner.topics import refuse_new
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +46,14 @@ class _Owned:
 
 
 class PartitionTable:
-    """Owns the local stores; is the consumer's rebalance listener."""
+    """Owns the local stores; is the consumer's rebalance listener.
+
+    Parameters
+    ----------
+    expiry : Expiry
+    counts : mapping of str to int
+        How many partitions each input topic had at the start.
+    """
 
     def __init__(
         self,
@@ -53,7 +62,12 @@ class PartitionTable:
         sensor: Sensor,
         settings: RunnerSettings,
         clock: Clock,
+        *,
+        expiry: Expiry,
+        counts: Mapping[str, int | None],
     ) -> None:
+        self._expiry = expiry
+        self._counts = counts
         self._stage = stage
         self._restorer = restorer
         self._sensor = sensor
@@ -115,9 +129,14 @@ class PartitionTable:
     def take(self, messages: Sequence[Message]) -> list[Message]:
         """Return the records of a poll that are ours to process."""
         taken: list[Message] = []
+        expected: dict[Partition, int] = {}
         for message in messages:
-            owned = self._owned.get(Partition(message.topic, message.partition))
+            partition = Partition(message.topic, message.partition)
+            owned = self._owned.get(partition)
             if owned is not None and owned.opening is None and message.offset >= owned.next_offset:
+                before = expected.get(partition, owned.next_offset)
+                self._expiry.look_after_gap(partition, before, message.offset)
+                expected[partition] = message.offset + 1
                 taken.append(message)
         return taken
 
@@ -195,6 +214,14 @@ class PartitionTable:
         store.close()
         opening = self._open(owned.partition)
         self._owned[owned.partition] = _Owned(owned.partition, opening, damages=damages)
+        self._sensor.on_damage(self._stage.name, owned.partition)
+
+    def tell_sizes(self) -> None:
+        """Tell the sensor how large the local caches are."""
+        for number, store in self._stores.items():
+            n_bytes = store.size_bytes()
+            if n_bytes is not None:
+                self._sensor.on_state_bytes(self._stage.name, number, n_bytes)
 
     def pause_running(self) -> list[Partition]:
         """Pause what runs, for a back-off; return it for :meth:`resume`."""
@@ -224,8 +251,11 @@ class PartitionTable:
             self._failure = self._failure or error
 
     def _assign(self, partitions: Sequence[Partition]) -> None:
-        crash_point(self._stage.name, "in_assign")
+        if partitions:
+            crash_point(self._stage.name, "in_assign")
         self._bound().pause(partitions)
+        if self._restorer is not None:
+            refuse_new(partitions, self._counts)
         for partition in partitions:
             self._owned[partition] = _Owned(partition, self._open(partition))
         self._sensor.on_assigned(self._stage.name, partitions)
@@ -249,9 +279,11 @@ class PartitionTable:
         owned.store = store
         if store is not None:
             self._stores[owned.partition.partition] = store
-        if stands is not None:
-            owned.next_offset = stands
-            self._bound().seek(owned.partition, stands)
+        if stands is None:
+            owned.next_offset = self._expiry.first_offset(owned.partition)
+        else:
+            owned.next_offset = max(stands, self._expiry.look(owned.partition, stands))
+            self._bound().seek(owned.partition, owned.next_offset)
         view = BatchState(self.committed_state)
         try:
             observations = list(self._stage.partition_opened(owned.partition.partition, view))
@@ -260,6 +292,7 @@ class PartitionTable:
             return
         self._sensor.on_observations(self._stage.name, observations)
         self._bound().resume([owned.partition])
+        self._sensor.on_opened(self._stage.name, owned.partition)
 
     def _release(self, partitions: Sequence[Partition], *, clean: bool) -> None:
         for partition in partitions:

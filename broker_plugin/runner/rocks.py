@@ -25,6 +25,8 @@ _MEMTABLE_BYTES = 4 << 20  # for each partition, twice at most; a worker may own
 # The system's own words in RocksDB's message for what wiping would not mend.
 _NOT_OUR_DAMAGE = ("No space left", "Permission denied", "Read-only file system", "Too many open files")
 
+_SIZES = ("rocksdb.total-sst-files-size", "rocksdb.cur-size-all-mem-tables")
+
 _block_cache: Cache | None = None
 
 
@@ -83,6 +85,14 @@ class RocksStore:
             self._db.write(batch)
         except Exception as error:
             raise LocalStateError(self._partition, str(error)) from error
+
+    def size_bytes(self) -> int | None:
+        """Return the size of the tables on disk and of what is in memory on its way there."""
+        try:
+            sizes = [self._db.property_int_value(name) for name in _SIZES]
+        except Exception:  # closed or damaged: whoever reads from it will tell
+            return None
+        return sum(size or 0 for size in sizes)
 
     def wipe(self) -> None:
         """Forget everything: the files go, an empty database takes their place."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from broker_plugin.errors import AbortableTransactionError, BrokerPluginError, FatalBusError, FencedError
 from broker_plugin.runner.bus import Bus
@@ -13,12 +13,13 @@ from broker_plugin.runner.partitions import PartitionTable
 from broker_plugin.runner.protocols import Message, Partition, Stage
 from broker_plugin.runner.sensor import Outcome, Sensor
 from broker_plugin.runner.settings import Clock, RunnerSettings
-from broker_plugin.runner.stepping import EncodeDeadLetter, Stepped, run_step
+from broker_plugin.runner.stepping import EncodeDeadLetter, Patience, Stepped, run_step
 from broker_plugin.runner.store import LocalStateError
 
 logger = logging.getLogger(__name__)
 
 _BACKOFF_POLL_SECONDS = 0.5
+_SIZES_SECONDS = 10.0  # between two looks at the size of the state
 
 
 class Session:
@@ -52,6 +53,7 @@ class Session:
         clock: Clock,
         encode_dead_letter: EncodeDeadLetter,
         foreign_source: bool,
+        note: str = "",
     ) -> None:
         self._stage = stage
         self._table = table
@@ -60,8 +62,11 @@ class Session:
         self._clock = clock
         self._encode = encode_dead_letter
         self._foreign_source = foreign_source
+        self._note = note  # goes with the committed offsets
+        self._failures_in_a_row = 0
         self._aborts = 0
         self._began: float | None = None  # when the open transaction began
+        self._sizes_due = 0.0
         self.commits = 0
         # The producer comes first: whatever a dead predecessor left open is aborted before we restore.
         self._producer = bus.producer(settings.transactional_id(stage.name))
@@ -85,6 +90,7 @@ class Session:
         BrokerPluginError
             The process cannot go on.
         """
+        self._tell_sizes()
         opening = self._table.opening
         self._table.work_on_opening()
         batch = self._poll(0.0 if opening else self._settings.batch_seconds)  # 1
@@ -127,7 +133,12 @@ class Session:
         generation = self._consumer.group_metadata()  # 2
         started = self._clock.monotonic()
         stepped = run_step(  # 3
-            self._stage, batch, self._table.committed_state, self._encode, self._settings.max_output_bytes
+            self._stage,
+            batch,
+            self._table.committed_state,
+            self._encode,
+            self._settings.max_output_bytes,
+            patience=Patience(self._failures_in_a_row, self._settings.max_failures_in_a_row),
         )
         self._sensor.on_step_seconds(stage, self._clock.monotonic() - started)
         crash_point(stage, "after_step")
@@ -139,32 +150,41 @@ class Session:
         for output in stepped.outputs:
             self._producer.send(output)
         crash_point(stage, "after_outputs")
-        self._send_changelog(stepped, offsets)
+        changelog_bytes = self._send_changelog(stepped, offsets)
         crash_point(stage, "after_changelog")
         if not self._foreign_source:
-            self._producer.send_offsets(offsets, generation)  # 5
+            self._producer.send_offsets(offsets, generation, self._note)  # 5
         crash_point(stage, "after_offsets")
         written = self._producer.commit()  # 6
         crash_point(stage, "after_commit")
+        self._failures_in_a_row = stepped.failures_in_a_row
         self._table.advance(offsets)
         self._table.write_cache(stepped.changes, offsets, written)  # 7
         crash_point(stage, "after_cache")
         if self._foreign_source:
             self._commit_to_source(offsets)
         self._tell_end("committed")  # 8
+        self._tell_changelog(written, changelog_bytes)
         self._sensor.on_observations(stage, stepped.observations)
         for reason, n_records in stepped.dead_letters.items():
             self._sensor.on_dead_letters(stage, reason, n_records)
 
-    def _send_changelog(self, stepped: Stepped, offsets: dict[Partition, int]) -> None:
-        """Send the state updates and, for each partition of the batch, the position that they stand for."""
+    def _send_changelog(self, stepped: Stepped, offsets: dict[Partition, int]) -> dict[Partition, int]:
+        """Send the state updates and, for each partition of the batch, the position that they stand for.
+
+        Returns the bytes of keys and values by changelog partition.
+        """
         topic = self._stage.changelog_topic
+        sent: dict[Partition, int] = {}
         if topic is None:
-            return
+            return sent
         for partition, offset in offsets.items():
             changes = stepped.changes.get(partition.partition, {})
             for output in changelog_outputs(topic, partition.partition, changes, {partition.topic: offset}):
                 self._producer.send(output)
+                where = Partition(topic, partition.partition)
+                sent[where] = sent.get(where, 0) + len(output.key or b"") + len(output.value or b"")
+        return sent
 
     def _commit_to_source(self, offsets: dict[Partition, int]) -> None:
         try:
@@ -217,6 +237,16 @@ class Session:
         if self._began is not None:
             self._sensor.on_commit(self._stage.name, outcome, self._clock.monotonic() - self._began)
             self._began = None
+
+    def _tell_changelog(self, written: Mapping[Partition, int], n_bytes: Mapping[Partition, int]) -> None:
+        for partition, n in n_bytes.items():
+            self._sensor.on_changelog(self._stage.name, partition.partition, written[partition], n)
+
+    def _tell_sizes(self) -> None:
+        now = self._clock.monotonic()
+        if now >= self._sizes_due:
+            self._sizes_due = now + _SIZES_SECONDS
+            self._table.tell_sizes()
 
     def _tell_lag(self, topic: str, partition: int, lag: int) -> None:
         self._sensor.on_lag(self._stage.name, topic, partition, lag)

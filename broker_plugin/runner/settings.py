@@ -51,6 +51,9 @@ class RunnerSettings:
         Deadline for leaving the group cleanly.
     max_output_bytes : int
         Larger outputs would be refused by the broker for ever; the input that led to one is a dead letter.
+    max_failures_in_a_row : int
+        Records on which the step fails, one after the other, until the fault is taken to be the step's, and
+        the process ends; 0 for never.
     group_name : str or None
         The consumer group, where somebody else prescribes it; None makes it ``<prefix>.<stage>``.
     """
@@ -70,6 +73,7 @@ class RunnerSettings:
     restore_patience_seconds: float = 120.0
     close_seconds: float = 10.0
     max_output_bytes: int = 900_000
+    max_failures_in_a_row: int = 50
     group_name: str | None = None
 
     def group(self, stage: str) -> str:

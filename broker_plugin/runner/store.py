@@ -68,6 +68,9 @@ class LocalStore(Protocol):
     def apply(self, changes: Mapping[bytes, bytes | None], stamp: CacheStamp) -> None:
         """Set and delete (None) keys and replace the stamp: all of it or nothing."""
 
+    def size_bytes(self) -> int | None:
+        """Return the room taken on disk, roughly; None if there is nothing to tell. Quick, never raises."""
+
     def wipe(self) -> None:
         """Forget everything, the stamp included."""
 
@@ -113,6 +116,10 @@ class MemoryStore:
                     self._keys.add(key)
                 self._values[key] = value
         self._stamp = stamp
+
+    def size_bytes(self) -> int | None:
+        """Return nothing: it takes no room on disk."""
+        return None
 
     def wipe(self) -> None:
         """Forget everything."""

@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from broker_plugin.errors import ConfigurationError, TopicError
 from broker_plugin.runner.bus import Bus, TopicSpec
+from broker_plugin.runner.commands import CREATE_COMMAND, delete_group, delete_topic, set_topic_config
 from broker_plugin.runner.protocols import Partition, Stage
-
-CREATE_COMMAND = "broker-plugin topics create"
 
 _DAY_MS = 86_400_000
 
@@ -56,11 +55,16 @@ def plan_topics(
         spec("novelties", 1, kept),
         spec("dead-letters", 1, kept),
         spec("redriven", 1, {"cleanup.policy": "compact"}),
+        # A person's work, one key a label: compaction keeps every one for ever, age would not.
+        spec("labels", 1, {"cleanup.policy": "compact"}),
     ]
 
 
 def compare_topics(
-    wanted: Sequence[TopicSpec], counts: Mapping[str, int | None], configs: Mapping[str, Mapping[str, str]]
+    wanted: Sequence[TopicSpec],
+    counts: Mapping[str, int | None],
+    configs: Mapping[str, Mapping[str, str]],
+    address: str,
 ) -> list[str]:
     """Return what is wrong with the topics that there are, one line each with the command that mends it.
 
@@ -71,6 +75,8 @@ def compare_topics(
         Partitions found, None for a topic that does not exist.
     configs : mapping of str to mapping
         Settings found, of the topics that exist.
+    address : str
+        Where the cluster is, for the commands.
     """
     problems = []
     for spec in wanted:
@@ -82,15 +88,14 @@ def compare_topics(
             problems.append(
                 f"topic {spec.name} has {found} partitions, expected {spec.partitions} (topics.partitions): "
                 "mend the setting if it is wrong; a topic that was altered while live has its objects in two "
-                f"places: delete it and run '{CREATE_COMMAND}'"
+                f"places: delete it ({delete_topic(address, spec.name)}) and run '{CREATE_COMMAND}'"
             )
         policy = configs.get(spec.name, {}).get("cleanup.policy")
         wanted_policy = spec.config.get("cleanup.policy", "delete")
         if policy != wanted_policy:
             problems.append(
                 f"topic {spec.name} has cleanup.policy={policy}, expected {wanted_policy}: "
-                f"kafka-configs.sh --alter --entity-type topics --entity-name {spec.name} "
-                f"--add-config cleanup.policy={wanted_policy}"
+                + set_topic_config(address, spec.name, "cleanup.policy", wanted_policy)
             )
     return problems
 
@@ -99,7 +104,7 @@ def verify_topics(bus: Bus, wanted: Sequence[TopicSpec]) -> list[str]:
     """Look at the topics and return :func:`compare_topics` of them."""
     counts = bus.partition_counts([spec.name for spec in wanted])
     configs = {name: bus.topic_config(name) for name, count in counts.items() if count is not None}
-    return [*compare_topics(wanted, counts, configs), *_truncated(bus, wanted, counts)]
+    return [*compare_topics(wanted, counts, configs, bus.address), *_truncated(bus, wanted, counts)]
 
 
 def _truncated(bus: Bus, wanted: Sequence[TopicSpec], counts: Mapping[str, int | None]) -> Iterator[str]:
@@ -114,8 +119,70 @@ def _truncated(bus: Bus, wanted: Sequence[TopicSpec], counts: Mapping[str, int |
             )
             yield (
                 f"topic {spec.name} has lost records (partition {lost}, expected 0): no worker runs on it; "
-                f"delete it, run '{CREATE_COMMAND}' and rebuild as a worker's message says"
+                f"delete it ({delete_topic(bus.address, spec.name)}), run '{CREATE_COMMAND}' and rebuild as "
+                "a worker's message says"
             )
+
+
+def partitions_note(count: int) -> str:
+    """Return what is committed with the offsets of a stage with state: its state is of so many partitions."""
+    return f"partitions={count}"
+
+
+def check_layout(bus: Bus, stage: Stage, group: str, count: int) -> None:
+    """Refuse state that was made when its topics had another number of partitions.
+
+    Keys have moved since, and left their state behind: neither the topics nor the configuration can tell, if
+    somebody has altered all of them alike.
+
+    Raises
+    ------
+    TopicError
+    """
+    (source,) = stage.input_topics
+    notes = bus.notes(group, [Partition(source, number) for number in range(count)])
+    others = sorted(set(notes.values()) - {partitions_note(count)})
+    if not others:
+        return
+    assert stage.changelog_topic is not None
+    cure = "; ".join(
+        [
+            delete_topic(bus.address, source),
+            delete_topic(bus.address, stage.changelog_topic),
+            delete_group(bus.address, group),
+            CREATE_COMMAND,
+        ]
+    )
+    msg = (
+        f"the state of stage {stage.name} was made with {', '.join(others)} of {source}, which has {count} "
+        "now: objects have changed places and left their state behind, and Kafka takes no partitions away "
+        f"again. Stop all workers and begin anew: {cure}; then let ingest read the alerts again, or replay "
+        "the nights"
+    )
+    raise TopicError(msg)
+
+
+def refuse_new(partitions: Sequence[Partition], counts: Mapping[str, int | None]) -> None:
+    """Refuse partitions that were added while a stage with state runs.
+
+    Parameters
+    ----------
+    partitions : sequence of Partition
+        Those that were assigned.
+    counts : mapping of str to int
+        How many each topic had when the stage started.
+
+    Raises
+    ------
+    TopicError
+    """
+    for partition in partitions:
+        if partition.partition >= (counts[partition.topic] or 0):
+            msg = (
+                f"partitions were added to {partition.topic}, which had {counts[partition.topic]}: objects "
+                "change places and leave their state behind. Stop ingest, too; a new start says what to do"
+            )
+            raise TopicError(msg)
 
 
 def create_missing(bus: Bus, wanted: Sequence[TopicSpec]) -> list[str]:
@@ -158,10 +225,9 @@ def check_stage_topics(bus: Bus, source_bus: Bus, stage: Stage, output_topics: S
         raise TopicError(msg)
     policy = bus.topic_config(stage.changelog_topic).get("cleanup.policy")
     if policy != "compact":
+        cure = set_topic_config(bus.address, stage.changelog_topic, "cleanup.policy", "compact")
         msg = (
             f"topic {stage.changelog_topic} has cleanup.policy={policy}, expected compact (anything else "
-            f"deletes state): kafka-configs.sh --alter --entity-type topics --entity-name "
-            f"{stage.changelog_topic} --add-config cleanup.policy=compact, or delete it and run "
-            f"'{CREATE_COMMAND}'"
+            f"deletes state): {cure}"
         )
         raise TopicError(msg)

@@ -14,15 +14,6 @@ from tests.chaos.harness import Installation
 from tests.kafka_server import HOW_TO_PROVIDE, KafkaCluster, KafkaServer, java_version, kafka_jars
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep every attack out of the everyday run: `make chaos` is theirs."""
-    here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker("long")
-
-
 def own_jars() -> Path:
     """Return Kafka's jars; what is killed must be a process of ours, no container, nobody else's."""
     if java_version() < 17 or not shutil.which("mvn"):

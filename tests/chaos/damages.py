@@ -161,8 +161,8 @@ def _replace(victim: Path, other: Path) -> None:
 
 
 def _files(folder: Path, pattern: str = "*") -> Iterator[Path]:
-    # Yield what matches; a damage that strikes nothing would prove nothing.
-    found = [path for path in sorted(folder.glob(pattern)) if path.is_file() and path.name != "LOCK"]
+    # Yield what matches and is not empty; a damage that strikes nothing would prove nothing.
+    found = [path for path in sorted(folder.glob(pattern)) if path.is_file() and path.stat().st_size]
     assert found, f"{folder} has no {pattern}: {sorted(path.name for path in folder.iterdir())}"
     yield from found
 

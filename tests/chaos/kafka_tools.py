@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import time
+from collections.abc import Callable
 
 from confluent_kafka import ConsumerGroupTopicPartitions, TopicPartition
 from confluent_kafka.admin import (
@@ -13,23 +16,38 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-_COMMAND = re.compile(r"kafka-[a-z-]+\.sh(?: --[a-z-]+(?: \w[\w.:=/-]*)?)+")
+from broker_plugin.runner.commands import CREATE_COMMAND
+
+_COMMAND = re.compile(r"kafka-[a-z-]+\.sh(?: --[a-z-]+(?: \w[\w.:,=/-]*)?)+|broker-plugin topics create")
 _WORD = r"([\w.:=/-]+)"
+_SERVER = re.compile(r" --bootstrap-server (\S+)")
 _SECONDS = 60.0
 
 
-def command_in(message: str) -> str:
-    """Return the one command that a message tells to run."""
-    found = set(_COMMAND.findall(message))
-    assert len(found) == 1, f"commands {found} in: {message}"
-    return str(found.pop())
+def commands_in(message: str) -> list[str]:
+    """Return the commands that a message tells to run, in its order, once each."""
+    found = list(dict.fromkeys(_COMMAND.findall(message)))
+    assert found, f"no command in: {message}"
+    return found
 
 
-def run_tool(command: str, bootstrap: str) -> None:
+def obey(message: str, create: Callable[[], subprocess.CompletedProcess[str]]) -> None:
+    """Do what a message says, word by word; ``create`` runs ``broker-plugin topics create``."""
+    for command in commands_in(message):
+        if command == CREATE_COMMAND:
+            created = create()
+            assert created.returncode == 0, created.stderr
+        else:
+            run_tool(command)
+
+
+def run_tool(command: str) -> None:
     """Do what one of Kafka's own commands would do; fail on one that is not spelled as its tool wants it."""
-    admin = AdminClient({"bootstrap.servers": bootstrap})
+    server = _SERVER.search(command)
+    assert server, f"no --bootstrap-server in: {command}"
+    admin = AdminClient({"bootstrap.servers": server[1]})
     for pattern, action in _ACTIONS.items():
-        found = re.fullmatch(pattern, command)
+        found = re.fullmatch(pattern, _SERVER.sub("", command))
         if found:
             action(admin, *found.groups())
             return
@@ -49,6 +67,10 @@ def _delete_group(admin: AdminClient, group: str) -> None:
 
 def _delete_topic(admin: AdminClient, topic: str) -> None:
     admin.delete_topics([topic])[topic].result(_SECONDS)
+    deadline = time.monotonic() + _SECONDS
+    while topic in admin.list_topics(timeout=_SECONDS).topics:
+        assert time.monotonic() < deadline, f"{topic} does not go away"
+        time.sleep(0.1)
 
 
 def _configure(admin: AdminClient, topic: str, name: str, value: str) -> None:

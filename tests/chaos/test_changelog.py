@@ -10,9 +10,10 @@ import pytest
 
 from broker_plugin.app.audit import audit
 from broker_plugin.errors import StateMismatchError, TopicError
+from broker_plugin.runner.commands import delete_topic, set_topic_config
 from broker_plugin.runner.protocols import Partition
 from tests.chaos.harness import Installation, Worker, note
-from tests.chaos.kafka_tools import command_in, run_tool
+from tests.chaos.kafka_tools import obey, run_tool
 from tests.chaos.load import light_curves
 
 pytestmark = pytest.mark.kafka
@@ -51,7 +52,7 @@ class Breakable:
 
     def obey(self, message: str) -> None:
         """Do what the message says, word by word."""
-        run_tool(command_in(message), self.it.bootstrap)
+        obey(message, lambda: self.it.command("topics", "create"))
 
     def finish(self, state: str = "a") -> Worker:
         """Feed the rest and work to the end."""
@@ -80,7 +81,7 @@ def test_moved_offsets(breakable: Breakable, move: str) -> None:
         offset = breakable.stands + (-7 if move == "back" else 7)
         topic = f"{breakable.it.photometry}:0"
         command = f"--group {breakable.group} --topic {topic} --reset-offsets --to-offset {offset} --execute"
-    run_tool(f"kafka-consumer-groups.sh {command}", breakable.it.bootstrap)
+    run_tool(f"kafka-consumer-groups.sh --bootstrap-server {breakable.it.bootstrap} {command}")
 
     message = breakable.refused(StateMismatchError.exit_code)  # with a local cache
     for _ in range(breakable.worked_on if move == "away" else 1):
@@ -101,8 +102,7 @@ def test_truncated_changelog(breakable: Breakable, tmp_path: Path, fraction: flo
     """
     started = time.monotonic()
     it, changelog = breakable.it, breakable.changelog
-    alter = f"kafka-configs.sh --alter --entity-type topics --entity-name {changelog} --add-config"
-    run_tool(f"{alter} cleanup.policy=delete", it.bootstrap)
+    run_tool(set_topic_config(it.bootstrap, changelog, "cleanup.policy", "delete"))
     message = breakable.refused(TopicError.exit_code)
     assert "cleanup.policy=delete, expected compact" in message
     verified = it.command("topics", "verify")
@@ -118,8 +118,6 @@ def test_truncated_changelog(breakable: Breakable, tmp_path: Path, fraction: flo
     verified = it.command("topics", "verify")
     assert f"topic {changelog} has lost records" in verified.stderr
 
-    run_tool(f"kafka-topics.sh --delete --topic {changelog}", it.bootstrap)
-    assert f"created {changelog}" in it.command("topics", "create").stdout
     breakable.obey(message)
     worker = breakable.finish()
     assert "is discarded: it belongs to" in worker.output  # the cache is of the deleted topic
@@ -133,7 +131,7 @@ def test_truncated_changelog(breakable: Breakable, tmp_path: Path, fraction: flo
 def test_emptied_changelog(breakable: Breakable) -> None:
     """The topic was deleted and created anew; the group's offsets say that there was a state."""
     it = breakable.it
-    run_tool(f"kafka-topics.sh --delete --topic {breakable.changelog}", it.bootstrap)
+    run_tool(delete_topic(it.bootstrap, breakable.changelog))
     assert it.command("topics", "create").returncode == 0
 
     for state in ("a", "empty"):

@@ -17,7 +17,7 @@ from tests.chaos.load import light_curves
 pytestmark = pytest.mark.kafka
 
 SEED = 20190611
-LOAD = {"n_objects": 8, "n_epochs": 5000}
+LOAD = {"n_objects": 8, "n_epochs": 20000}
 RECORDS_PER_SECOND = 80.0  # the load outlasts the attack, so that there is always a batch to die in
 COMMIT = {
     "after_poll": "after_poll:{n}",

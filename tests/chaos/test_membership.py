@@ -12,7 +12,6 @@ import pytest
 from broker_plugin.errors import FencedError
 from tests.chaos.harness import (
     KILLED,
-    MAX_POLL_SECONDS,
     SESSION_SECONDS,
     TRANSACTION_SECONDS,
     Installation,
@@ -25,7 +24,9 @@ pytestmark = pytest.mark.kafka
 
 SEED = 20190611
 FENCED = FencedError.exit_code
-LOAD = {"n_objects": 8, "n_epochs": 6000}
+LOAD = {"n_objects": 8, "n_epochs": 20000}
+MAX_POLL_SECONDS = 10.0  # the least that the configuration takes
+SOON_HUNG = {"RUNNER__MAX_POLL_INTERVAL_SECONDS": f"{MAX_POLL_SECONDS:g}"}
 RECORDS_PER_SECOND = 60.0
 # Where a worker falls asleep: before it has a transaction, with one that holds nothing, with one that holds
 # everything, in the middle of a restore, in a rebalance callback.
@@ -136,7 +137,7 @@ def sleep_through(installation: Installation, point: str, *, seconds: float, han
             installation.wait_for_progress(100)
             assert before.terminate() == 0, before.output
         action = f"hang={seconds:g}" if hang else "stop"
-        zombie = installation.worker("a", crash_point=f"{point}:{nth}:{action}")
+        zombie = installation.worker("a", crash_point=f"{point}:{nth}:{action}", **SOON_HUNG)
         if not hang:
             zombie.wait_until_stopped()
         asleep = time.monotonic()

@@ -33,7 +33,7 @@ class Plan:
         Between two kills. The group needs 6 s to notice a death, so short waits kill during joins and
         restores, long ones in the middle of work.
     n_objects : int
-        The load is 50 records/s of so many objects, and 300 alerts of each at most.
+        The load is 50 records/s of so many objects, for as long as the attack goes on.
     """
 
     n_workers: int
@@ -54,7 +54,7 @@ def attack(installation: Installation, plan: Plan, seed: int) -> AuditReport:
             state = installation.folder / "state" / f"{name}-{len(installation.workers)}"
         return installation.worker(name, stages=plan.stages, state=state)
 
-    with installation.feed(light_curves(seed, plan.n_objects, 1500), 50.0) as feeder:
+    with installation.feed(light_curves(seed, plan.n_objects, 60_000 // plan.n_objects), 50.0) as feeder:
         workers = [start(name) for name in "abc"[: plan.n_workers]]
         for _ in range(plan.n_kills):
             time.sleep(rng.choice([2.0, plan.longest_seconds]) * rng.random())

@@ -16,7 +16,7 @@ import pytest
 from broker_plugin.errors import ConfigurationError
 from broker_plugin.runner.protocols import Output
 from tests.chaos.damages import DAMAGES, Caches, Damage
-from tests.chaos.harness import Installation, Worker, note
+from tests.chaos.harness import KILLED, Installation, Worker, note
 from tests.chaos.load import light_curves
 
 pytestmark = pytest.mark.kafka
@@ -57,13 +57,16 @@ class Attack:
     def prepare(self) -> None:
         """Make state, copy the caches, and make some more."""
         self.work()
-        self.work()  # opening a cache writes its log to tables: now there are both
-        shutil.copytree(self.caches, self.earlier)
         self.work()
+        shutil.copytree(self.caches, self.earlier)
+        self.work(killed=True)
 
-    def work(self) -> None:
-        """Let a worker process the next portion and stop in order."""
-        self._work(self.installation, self.portions.pop(0))
+    def work(self, *, killed: bool = False) -> None:
+        """Let a worker process the next portion and stop in order, or be killed when it has done so.
+
+        A cache that was closed is all tables; the newest writes of one that was not are in its log.
+        """
+        self._work(self.installation, self.portions.pop(0), killed=killed)
 
     def strike(self, damages: Sequence[Damage]) -> None:
         """Damage the cache of one partition after the other, each in its own way; then work, and look."""
@@ -77,16 +80,19 @@ class Attack:
             caches = Caches(self.caches / name, self.earlier / name, neighbour, self.foreign / name)
             damage(caches, self.rng)
             self.struck += 1
-        self.work()
+        self.work(killed=True)
         where = f"seed {self.seed}, {[damage.__name__ for damage in damages]}"
         self.installation.check(where=where)
         assert self.installation.check_caches() == self.installation.partitions, where
 
-    def _work(self, installation: Installation, records: list[Output]) -> None:
+    def _work(self, installation: Installation, records: list[Output], *, killed: bool = False) -> None:
         with installation.feed(records):
             worker = installation.worker("a")
         installation.wait_until_idle()
-        assert worker.terminate() == 0, worker.output
+        if killed:
+            assert worker.kill() == KILLED, worker.output
+        else:
+            assert worker.terminate() == 0, worker.output
 
 
 @contextmanager

@@ -10,8 +10,8 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 from broker_plugin.errors import TopicError
 from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.topics import plan_topics
+from tests.chaos import kafka_tools
 from tests.chaos.harness import Installation
-from tests.chaos.kafka_tools import command_in, run_tool
 from tests.chaos.load import light_curves
 
 pytestmark = pytest.mark.kafka
@@ -30,6 +30,11 @@ def refusal(it: Installation, stages: str = "accumulate") -> str:
     assert worker.wait(60) == TopicError.exit_code, worker.output
     assert "Traceback" not in worker.output
     return worker.output
+
+
+def obey(it: Installation, message: str) -> None:
+    """Do what the message says, word by word."""
+    kafka_tools.obey(message, lambda: it.command("topics", "create"))
 
 
 def alter_partitions(it: Installation, topic: str, count: int) -> None:
@@ -78,8 +83,7 @@ def test_wrong_number_of_partitions(bare: Installation, topic: str) -> None:
     assert expected in refusal(bare)
     assert expected in bare.command("topics", "verify").stderr
 
-    run_tool(f"kafka-topics.sh --delete --topic {bare.prefix}.{topic}", bare.bootstrap)
-    assert f"created {bare.prefix}.{topic}" in bare.command("topics", "create").stdout
+    obey(bare, refusal(bare))
     with bare.feed(light_curves(1, n_objects=5)):
         worker = bare.worker("a")
     bare.wait_until_idle()
@@ -88,16 +92,34 @@ def test_wrong_number_of_partitions(bare: Installation, topic: str) -> None:
 
 
 def test_partitions_were_added_while_live(installation: Installation) -> None:
-    """With more partitions objects would change places and leave their state behind: nobody starts.
+    """With more partitions objects would change places and leave their state behind: nobody goes on.
 
-    Not ingest, which would write to the wrong places, and not accumulate, whether both topics were altered or
-    one.
+    Not the worker that runs; not the next one, whether one of the topics was altered or both, or the setting
+    with them; nor ingest, which would write to the wrong places. Begun anew as told, it works.
     """
+    changelog = f"{installation.prefix}.changelog"
+    records = light_curves(1, n_objects=5)
+    with installation.feed(records):
+        worker = installation.worker("a", KAFKA__OPTIONS__TOPIC_METADATA_REFRESH_INTERVAL_MS="1000")
+    installation.wait_until_idle()
     alter_partitions(installation, installation.photometry, 6)
-    for stages in ("ingest", "accumulate"):
-        assert f"{installation.photometry} has 6 partitions, expected 4" in refusal(installation, stages)
-    alter_partitions(installation, f"{installation.prefix}.changelog", 6)
-    assert f"{installation.prefix}.changelog has 6 partitions, expected 4" in refusal(installation)
+    assert worker.wait(60) == TopicError.exit_code, worker.output
+    assert f"partitions were added to {installation.photometry}, which had 4" in worker.output
+
+    assert f"{installation.photometry} has 6 partitions, expected 4" in refusal(installation, "ingest")
+    alter_partitions(installation, changelog, 6)
+    assert f"{changelog} has 6 partitions, expected 4" in refusal(installation)
+    installation.partitions = 6
+    message = refusal(installation)
+    assert f"was made with partitions=4 of {installation.photometry}, which has 6 now" in message
+
+    alter_partitions(installation, f"{installation.prefix}.lightcurves", 6)
+    alter_partitions(installation, f"{installation.prefix}.classifications", 6)
+    obey(installation, message)
+    with installation.feed(records):
+        worker = installation.worker("a")
+    installation.wait_until_idle()
+    assert worker.terminate() == 0, worker.output
 
 
 @pytest.mark.long
@@ -111,7 +133,7 @@ def test_changelog_that_is_not_compacted(bare: Installation) -> None:
     )
     message = refusal(bare)
     assert f"topic {bare.prefix}.changelog has cleanup.policy=delete, expected compact" in message
-    run_tool(command_in(message), bare.bootstrap)
+    obey(bare, message)
     with bare.feed(light_curves(1, n_objects=5)):
         worker = bare.worker("a")
     bare.wait_until_idle()

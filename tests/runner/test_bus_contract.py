@@ -216,6 +216,29 @@ def test_offsets_move_with_the_transaction(bus: Bus, topic: str, prefix: str) ->
     again.close()
 
 
+def test_notes_go_with_the_offsets(bus: Bus, topic: str, prefix: str) -> None:
+    """The note of the last transaction that committed; an abort or an open one changes nothing."""
+    write(bus, topic, [b"0", b"1"])
+    here, there = Partition(topic, 0), Partition(topic, 1)
+    consumer = bus.consumer(f"{prefix}.g", [topic], Recorder())
+    producer = transactional(bus, f"{prefix}.p")
+    poll_until(consumer, lambda found: len(found) == 2)
+    assert bus.notes(f"{prefix}.g", [here, there]) == {}
+
+    for note, commits in (("first", True), ("aborted", False), ("second", True)):
+        producer.begin()
+        producer.send_offsets({here: 1}, consumer.group_metadata(), note)
+        (producer.commit if commits else producer.abort)()
+        expected = {here: note if commits else "first"}
+        assert settled(lambda: bus.committed(f"{prefix}.g", [here])) == {here: 1}
+        assert bus.notes(f"{prefix}.g", [here, there]) == expected
+    producer.begin()
+    producer.send_offsets({here: 2}, consumer.group_metadata(), "open")
+    assert bus.notes(f"{prefix}.g", [here, there]) == {here: "second"}
+    producer.abort()
+    consumer.close()
+
+
 def test_offsets_of_an_older_generation_are_refused(bus: Bus, topic: str, prefix: str) -> None:
     """A member noted its generation, then the group moved on: its transaction must not commit."""
     write(bus, topic, [b"0"])
@@ -291,6 +314,25 @@ def test_paused_partitions_are_silent_and_seeking_brings_records_back(
     assert consumer.poll(10, 0.5) == []
     poll_until(consumer, lambda _: consumer.at_end())
     consumer.close()
+
+
+def test_who_owns_nothing_is_not_at_the_end(bus: Bus, prefix: str) -> None:
+    """A second member of a group on one partition: for all it knows, the first is dead and records wait."""
+    topic = f"{prefix}.one"
+    bus.create_topics([TopicSpec(topic, 1)])
+    write(bus, topic, [b"0"])
+    first = bus.consumer(f"{prefix}.g", [topic], Recorder())
+    poll_until(first, bool)
+    second = bus.consumer(f"{prefix}.g", [topic], Recorder())
+    ends = []
+    for _ in range(10):
+        first.poll(10, 0.2)
+        second.poll(10, 0.2)
+        ends.append(second.at_end())
+    assert not any(ends)
+    poll_until(first, lambda _: first.at_end())
+    first.close()
+    second.close()
 
 
 def test_the_end_is_not_the_end_while_a_transaction_is_open(bus: Bus, topic: str, prefix: str) -> None:

@@ -45,6 +45,7 @@ class Tally(NullSensor):
         self.outcomes: list[str] = []
         self.counted = 0.0
         self.keys = 0.0
+        self.expired = 0.0
         self.rejoins: list[str] = []
         self.restored: dict[int, tuple[int, int]] = {}
 
@@ -57,6 +58,8 @@ class Tally(NullSensor):
                 self.counted += observation.value
             elif observation.name == "keys_objects":
                 self.keys += observation.value
+            elif observation.name == "records_expired_total":
+                self.expired += observation.value
 
     def on_rejoin(self, stage, reason):
         self.rejoins.append(reason)

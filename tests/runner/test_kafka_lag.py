@@ -49,3 +49,45 @@ def test_lag_grows_while_the_queue_is_full(kafka_bootstrap: str, prefix: str) ->
     finally:
         consumer.close()
         producer.close()
+
+
+class Pausing(Nobody):
+    """Takes no record, as a worker that restores its state, or waits for a rate."""
+
+    def __init__(self) -> None:
+        self.consumer = None
+
+    def on_assigned(self, partitions) -> None:
+        self.consumer.pause(partitions)
+
+
+def test_lag_of_a_partition_that_has_delivered_nothing_yet(kafka_bus: KafkaBus, prefix: str) -> None:
+    """It counts from the committed offset; where there is none, from the first record."""
+    kafka_bus.create_topics([TopicSpec(prefix, 3)])
+    group = f"{prefix}.group"
+    producer = kafka_bus.producer()
+    for number, count in enumerate([100, 40]):
+        for _ in range(count):
+            producer.send(Output(prefix, None, b"v", partition=number))
+    producer.flush()
+    producer.close()
+    before = kafka_bus.consumer(group, [prefix], Nobody())
+    deadline = time.monotonic() + 30
+    while not before.at_end():
+        assert time.monotonic() < deadline
+        before.poll(100, 0.2)
+    before.commit({Partition(prefix, 0): 30})
+    before.close()
+
+    told: dict[int, int] = {}
+    pausing = Pausing()
+    pausing.consumer = consumer = kafka_bus.consumer(
+        group, [prefix], pausing, lambda _topic, partition, lag: told.update({partition: lag})
+    )
+    try:
+        deadline = time.monotonic() + 30
+        while told != {0: 70, 1: 40, 2: 0}:
+            assert time.monotonic() < deadline, f"lag told by partition: {told}"
+            assert consumer.poll(10, 0.2) == []
+    finally:
+        consumer.close()

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import pytest
 
-from broker_plugin.errors import BundleError
+from broker_plugin.errors import BundleError, StepFailedError
 from broker_plugin.runner.bus import read_topic
 from broker_plugin.runner.loop import Runner
 from broker_plugin.runner.memory import MemoryBus
-from broker_plugin.runner.protocols import Output
+from broker_plugin.runner.protocols import Output, Partition
 from broker_plugin.runner.sensor import NullSensor
 from tests.runner.counting import (
     POISON,
@@ -155,3 +155,72 @@ def test_state_of_foreign_partitions_stops_the_process() -> None:
     bus.producer().send(Output("t.in", b"k", b"0", partition=0))
     with pytest.raises(RuntimeError, match=r"wrote state of partitions \[1\] in a batch of partitions \[0\]"):
         runner.run_until_idle(30)
+
+
+class Failing(CountingStage):
+    """Fails on every record from the nth on."""
+
+    def __init__(self, prefix: str, first: int) -> None:
+        super().__init__(prefix)
+        self.first = first
+
+    def step(self, batch, state):
+        if any(int(message.value) >= self.first for message in batch):
+            raise KeyError("gone")
+        return super().step(batch, state)
+
+
+@pytest.mark.parametrize("batch_records", [3, 500])
+def test_a_step_that_fails_on_everything_is_stopped(batch_records: int) -> None:
+    """Nobody's records are at fault: the process ends, and what it was about to put aside is read again."""
+    bus = MemoryBus()
+    bus.create_topics(topic_specs("t", partitions=1))
+    fill(bus, "t", 60)
+    settings = runner_settings("t", batch_records=batch_records, max_failures_in_a_row=10)
+
+    with pytest.raises(StepFailedError) as caught:
+        Runner(Failing("t", 20), bus, dead_letter_to("t"), settings).run()
+
+    message = str(caught.value)
+    assert (
+        "stage count has failed on 10 records in a row, the last one t.in/0/29: KeyError: 'gone'" in message
+    )
+    assert "test_poison.py:" in message
+    dead = len(list(read_topic(bus, "t.dead-letters")))
+    assert dead < 10
+    stands = bus.committed("t.count", [Partition("t.in", 0)])[Partition("t.in", 0)] or 0
+    assert stands == (0 if batch_records == 500 else 20 + dead)
+
+    with Runner(CountingStage("t"), bus, dead_letter_to("t"), settings) as mended:
+        mended.run_until_idle(30)
+    assert sum(outputs(bus, "t").values()) == 60 - dead
+
+
+def test_the_limit_can_be_lifted() -> None:
+    """The records really are bad."""
+    bus = MemoryBus()
+    bus.create_topics(topic_specs("t", partitions=1))
+    fill(bus, "t", 60)
+    with Runner(
+        Failing("t", 0), bus, dead_letter_to("t"), runner_settings("t", max_failures_in_a_row=0)
+    ) as runner:
+        runner.run_until_idle(30)
+    assert len(list(read_topic(bus, "t.dead-letters"))) == 60
+
+
+def test_failures_between_good_records_are_not_in_a_row() -> None:
+    """Every second record is bad, in batches of one: none but these is lost."""
+
+    class Picky(CountingStage):
+        def step(self, batch, state):
+            if any(int(message.value) % 2 for message in batch):
+                raise ValueError("odd")
+            return super().step(batch, state)
+
+    bus = MemoryBus()
+    bus.create_topics(topic_specs("t", partitions=1))
+    fill(bus, "t", 60)
+    settings = runner_settings("t", batch_records=1, max_failures_in_a_row=2)
+    with Runner(Picky("t"), bus, dead_letter_to("t"), settings) as runner:
+        runner.run_until_idle(30)
+    assert len(list(read_topic(bus, "t.dead-letters"))) == 30

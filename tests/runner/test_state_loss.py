@@ -35,7 +35,9 @@ def test_a_truncated_changelog_is_refused_although_the_cache_is_whole(setup: Set
         setup.work(0)
 
     assert f"begins at offset {end if everything else end // 2}" in str(caught.value)
-    assert "kafka-consumer-groups.sh --delete --group t.count" in str(caught.value)
+    assert "kafka-consumer-groups.sh --bootstrap-server in-process --delete --group t.count" in str(
+        caught.value
+    )
 
 
 def test_state_is_rebuilt_as_the_message_says(setup: Setup) -> None:

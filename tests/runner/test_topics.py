@@ -10,8 +10,16 @@ from broker_plugin.errors import ConfigurationError, TopicError
 from broker_plugin.runner.bus import Bus, TopicSpec
 from broker_plugin.runner.loop import Runner
 from broker_plugin.runner.memory import MemoryBus
-from broker_plugin.runner.topics import compare_topics, create_missing, plan_topics, verify_topics
-from tests.runner.counting import CountingStage, dead_letter_to
+from broker_plugin.runner.protocols import Partition
+from broker_plugin.runner.topics import (
+    check_layout,
+    compare_topics,
+    create_missing,
+    plan_topics,
+    refuse_new,
+    verify_topics,
+)
+from tests.runner.counting import CountingStage, dead_letter_to, fill, topic_specs
 from tests.runner.test_exactly_once import runner_settings
 
 COMPACT = {"cleanup.policy": "compact"}
@@ -75,13 +83,18 @@ def test_a_stage_with_state_has_one_input() -> None:
 
 
 def test_the_plan_is_created_once_and_then_verified(bus: Bus, prefix: str) -> None:
-    """Seven topics; creating again creates nothing; verifying finds nothing."""
+    """Eight topics; creating again creates nothing; verifying finds nothing."""
     plan = plan_topics(prefix, 3)
     names = [
         f"{prefix}.{n}" for n in ("photometry", "lightcurves", "changelog", "classifications", "novelties")
     ]
 
-    assert create_missing(bus, plan) == [*names, f"{prefix}.dead-letters", f"{prefix}.redriven"]
+    assert create_missing(bus, plan) == [
+        *names,
+        f"{prefix}.dead-letters",
+        f"{prefix}.redriven",
+        f"{prefix}.labels",
+    ]
     assert create_missing(bus, plan) == []
     assert verify_topics(bus, plan) == []
     problems = verify_topics(bus, plan_topics(prefix, 4))
@@ -95,10 +108,40 @@ def test_comparison_names_each_problem_and_its_cure() -> None:
     counts = {"a": None, "b": 3, "c": 2, "d": 1}
     configs = {name: {"cleanup.policy": "delete"} for name in "bcd"}
 
-    problems = compare_topics(wanted, counts, configs)
+    problems = compare_topics(wanted, counts, configs, "kafka-1:9092")
 
     assert problems[0] == "topic a does not exist: run 'broker-plugin topics create'"
     assert problems[1].startswith("topic b has 3 partitions, expected 2")
+    assert "(kafka-topics.sh --bootstrap-server kafka-1:9092 --delete --topic b)" in problems[1]
     assert "topic c has cleanup.policy=delete, expected compact" in problems[2]
+    assert "kafka-configs.sh --bootstrap-server kafka-1:9092 --alter" in problems[2]
     assert "--add-config cleanup.policy=compact" in problems[2]
     assert len(problems) == 3
+
+
+def test_state_of_another_number_of_partitions_is_refused(bus: Bus, prefix: str) -> None:
+    """All topics have the same number, and it is not the one that the state was made with.
+
+    Neither they nor the configuration could tell; what was committed with the offsets does.
+    """
+    start(bus, prefix, topic_specs(prefix, partitions=2))
+    fill(bus, prefix, 10)
+    start(bus, prefix, [])
+    assert set(bus.notes(f"{prefix}.count", [Partition(f"{prefix}.in", 0)]).values()) == {"partitions=2"}
+
+    stage = CountingStage(prefix)
+    check_layout(bus, stage, f"{prefix}.count", 2)
+    with pytest.raises(
+        TopicError, match=rf"was made with partitions=2 of {prefix}.in, which has 3 now"
+    ) as it:
+        check_layout(bus, stage, f"{prefix}.count", 3)
+
+    assert f"kafka-topics.sh --bootstrap-server {bus.address} --delete --topic {prefix}.in" in str(it.value)
+
+
+def test_partitions_that_come_while_a_stage_runs_are_refused() -> None:
+    """Both topics were altered: the worker that is given a partition of a later time ends."""
+    counts = {"t.in": 4}
+    refuse_new([Partition("t.in", 3)], counts)
+    with pytest.raises(TopicError, match=r"partitions were added to t\.in, which had 4"):
+        refuse_new([Partition("t.in", 3), Partition("t.in", 4)], counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -17,25 +18,36 @@ from confluent_kafka import (
 )
 from confluent_kafka.admin import AdminClient, ConfigResource, NewTopic, OffsetSpec
 
-from broker_plugin.errors import FatalBusError, TopicError
-from broker_plugin.runner.bus import LagListener, RebalanceListener, TopicSpec
-from broker_plugin.runner.kafka.consumer import KafkaConsumer, read_committed_offsets
+from broker_plugin.errors import (
+    AccessError,
+    BrokerPluginError,
+    BrokerUnreachableError,
+    FatalBusError,
+    TopicError,
+)
+from broker_plugin.runner.bus import LagListener, NotYetError, RebalanceListener, TopicSpec
+from broker_plugin.runner.kafka.consumer import Bounds, KafkaConsumer, read_committed_offsets, read_notes
 from broker_plugin.runner.kafka.mapping import (
     client_logger,
     error_of,
     is_transient,
     is_unreachable,
+    log_client_error,
     mapped,
     misconfigured,
     unreachable,
 )
 from broker_plugin.runner.kafka.producer import KafkaProducer
 from broker_plugin.runner.kafka.reader import KafkaReader
+from broker_plugin.runner.kafka.refusals import refusal
 from broker_plugin.runner.kafka.settings import KafkaSettings
 from broker_plugin.runner.protocols import Partition
 
 _VISIBLE_PAUSE_SECONDS = 0.1
 _ASK_PAUSE_SECONDS = 0.2
+_REFUSAL_SECONDS = 1.5  # a TLS handshake, a password, an answer, with a busy broker
+_ERRORS_KEPT = 100  # of the client; the first reasons of a refusal repeat
+_TRY_SECONDS = 5.0  # of one request: its answer may be lost with a broker whose successor is there already
 
 
 class KafkaBus:
@@ -46,6 +58,7 @@ class KafkaBus:
         self._admin_client: Any = None
         self._abandoned: list[Any] = []
         self._cluster: str | None = None
+        self._client_errors: deque[KafkaError] = deque(maxlen=_ERRORS_KEPT)
 
     def consumer(
         self,
@@ -63,13 +76,18 @@ class KafkaBus:
             listener=listener,
             on_lag=on_lag,
             true_ends=self._true_ends,
-            ask_stable_ends=self._ask_stable_ends,
+            ask_bounds=self._ask_bounds,
         )
 
     def producer(self, transactional_id: str | None = None) -> KafkaProducer:
         """Make a producer; without a transactional id it writes at once and has no transactions."""
         self.cluster_id()
         return KafkaProducer(self._settings, transactional_id)
+
+    @property
+    def address(self) -> str:
+        """Return the bootstrap servers."""
+        return self._settings.bootstrap_servers
 
     def cluster_id(self) -> str:
         """Return the id that the cluster was formatted with."""
@@ -79,10 +97,9 @@ class KafkaBus:
 
     def topic_id(self, topic: str) -> str:
         """Return the id that Kafka gave the topic when it was created."""
-        seconds = self._settings.operation_timeout_seconds
         topics = TopicCollection([topic])
         described = self._ask(
-            lambda: self._admin().describe_topics(topics, request_timeout=seconds)[topic],
+            lambda seconds: self._admin().describe_topics(topics, request_timeout=seconds)[topic],
             f"describing topic {topic}",
         )
         return str(described.topic_id)
@@ -99,9 +116,8 @@ class KafkaBus:
     def topic_config(self, topic: str) -> dict[str, str]:
         """Return a topic's settings by Kafka's names."""
         resource = ConfigResource(ConfigResource.Type.TOPIC, topic)
-        seconds = self._settings.operation_timeout_seconds
         entries = self._ask(
-            lambda: self._admin().describe_configs([resource], request_timeout=seconds)[resource],
+            lambda seconds: self._admin().describe_configs([resource], request_timeout=seconds)[resource],
             f"reading the settings of topic {topic}",
         )
         return {name: entry.value for name, entry in entries.items() if entry.value is not None}
@@ -142,28 +158,41 @@ class KafkaBus:
         # no group.
         return read_committed_offsets(self._settings, group, partitions)
 
+    def notes(self, group: str, partitions: Sequence[Partition]) -> dict[Partition, str]:
+        """Return the notes that were last committed with a group's offsets: what Kafka calls metadata."""
+        deadline = time.monotonic() + self._settings.operation_timeout_seconds
+        while True:
+            try:
+                return read_notes(self._settings, group, partitions)
+            except NotYetError as error:  # a coordinator that moves, or that has never been asked before
+                if time.monotonic() > deadline:
+                    raise self._unanswered(str(error)) from error
+            time.sleep(_ASK_PAUSE_SECONDS)
+
     def delete_records(self, partition: Partition, before: int) -> None:
         """Delete the records of a partition below an offset, for everybody and for good."""
         asked = TopicPartition(partition.topic, partition.partition, before)
-        seconds = self._settings.operation_timeout_seconds
         where = f"{partition.topic}/{partition.partition}"
         try:
             self._ask(
-                lambda: self._admin().delete_records([asked], request_timeout=seconds)[asked],
+                lambda seconds: self._admin().delete_records([asked], request_timeout=seconds)[asked],
                 f"deleting the records of {where} before {before}",
             )
         except FatalBusError as error:
             raise TopicError(str(error)) from error
 
-    def _ask_stable_ends(self, partitions: Sequence[Partition]) -> dict[Partition, Future[Any]]:
-        """Ask for the ends that readers of committed records see, and do not wait."""
-        asked = {TopicPartition(p.topic, p.partition): OffsetSpec.latest() for p in partitions}
-        answers = self._admin().list_offsets(
-            asked,
-            isolation_level=IsolationLevel.READ_COMMITTED,
-            request_timeout=self._settings.operation_timeout_seconds,
+    def _ask_bounds(self, partitions: Sequence[Partition]) -> dict[Partition, Bounds]:
+        """Ask for the first offsets and the ends that readers of committed records see, and do not wait."""
+        asked = [TopicPartition(p.topic, p.partition) for p in partitions]
+        firsts, ends = (
+            self._admin().list_offsets(
+                dict.fromkeys(asked, which),
+                isolation_level=IsolationLevel.READ_COMMITTED,
+                request_timeout=self._settings.operation_timeout_seconds,
+            )
+            for which in (OffsetSpec.earliest(), OffsetSpec.latest())
         )
-        return {Partition(p.topic, p.partition): answer for p, answer in answers.items()}
+        return {Partition(p.topic, p.partition): (firsts[p], ends[p]) for p in asked}
 
     def _true_ends(self, partitions: Sequence[Partition]) -> dict[Partition, int]:
         return self._list_offsets(partitions, OffsetSpec.latest())
@@ -175,12 +204,13 @@ class KafkaBus:
         asked = TopicPartition(partition.topic, partition.partition)
         # KAFKA-10167: READ_COMMITTED would give the last stable offset, which an open transaction holds back.
         found = self._ask(
-            lambda: self._admin().list_offsets(
-                {asked: which},
-                isolation_level=IsolationLevel.READ_UNCOMMITTED,
-                request_timeout=self._settings.operation_timeout_seconds,
+            lambda seconds: self._admin().list_offsets(
+                {asked: which}, isolation_level=IsolationLevel.READ_UNCOMMITTED, request_timeout=seconds
             )[asked],
             f"offsets of {partition.topic}/{partition.partition}",
+            # Of a partition whose leader has just died the client tells no error, but OFFSET_INVALID (-1001):
+            # taken for the end of a changelog, it would make an empty restore of a full one.
+            is_answer=lambda answer: answer.offset >= 0,
         )
         return int(found.offset)
 
@@ -200,41 +230,98 @@ class KafkaBus:
     def _admin(self) -> Any:
         if self._admin_client is None:
             try:
-                self._admin_client = AdminClient(self._settings.admin_options(), logger=client_logger)
+                options = {**self._settings.admin_options(), "error_cb": self._on_client_error}
+                self._admin_client = AdminClient(options, logger=client_logger)
             except KafkaException as error:
                 raise misconfigured(error) from error
         return self._admin_client
 
     def _metadata(self, seconds: float) -> Any:
-        try:
-            return self._admin().list_topics(timeout=seconds)
-        except KafkaException as exception:
-            error = error_of(exception)
-            if is_unreachable(error):
-                raise unreachable(self._settings.bootstrap_servers, seconds, error.str()) from exception
-            raise mapped(error, f"asking {self._settings.bootstrap_servers} for its topics") from exception
-
-    def _ask(self, request: Callable[[], Future[Any]], doing: str) -> Any:
-        """Ask until there is an answer that is not about brokers changing places, or until the deadline."""
-        seconds = self._settings.operation_timeout_seconds
-        deadline = time.monotonic() + seconds
-        while True:
+        # Twice: who is refused shall hear of it before the whole time is over.
+        for part in (min(_REFUSAL_SECONDS, seconds), max(seconds - _REFUSAL_SECONDS, 0.0)):
             try:
-                return request().result(seconds + 1)
+                found = self._admin().list_topics(timeout=part)
+            except KafkaException as exception:
+                error = error_of(exception)
+                if not is_unreachable(error):
+                    where = self._settings.bootstrap_servers
+                    raise mapped(error, f"asking {where} for its topics") from exception
+                refused = self._refusal()
+                if refused is not None:
+                    raise refused from exception
+                silence = exception
+            else:
+                self._serve_events()  # what was told before an answer explains no later silence
+                return found
+        raise unreachable(self._settings.bootstrap_servers, seconds, error_of(silence).str()) from silence
+
+    def _on_client_error(self, error: KafkaError) -> None:
+        log_client_error(error)
+        self._client_errors.append(error)
+
+    def _serve_events(self) -> None:
+        """Take the events that have waited in the client since the last call."""
+        self._client_errors.clear()
+        self._admin().poll(0)
+
+    def _refusal(self) -> AccessError | None:
+        """Return why the cluster does not let us in, if that is what keeps it from answering."""
+        self._serve_events()
+        options = self._settings.admin_options()
+        return refusal(self._settings.bootstrap_servers, options, list(self._client_errors))
+
+    def _ask(
+        self,
+        request: Callable[[float], Future[Any]],
+        doing: str,
+        is_answer: Callable[[Any], bool] = lambda _: True,
+    ) -> Any:
+        """Ask until there is an answer that is not about brokers changing places, or until the deadline.
+
+        Parameters
+        ----------
+        request : callable
+            Begins to ask, with a timeout in seconds.
+        doing : str
+            What for, in an error.
+        is_answer : callable
+            Says whether a success holds what was asked for.
+
+        Raises
+        ------
+        BrokerUnreachableError
+            Nobody could say before the operation's deadline.
+        """
+        deadline = time.monotonic() + self._settings.operation_timeout_seconds
+        while True:
+            seconds = min(_TRY_SECONDS, max(deadline - time.monotonic(), _ASK_PAUSE_SECONDS))
+            try:
+                answer = request(seconds).result(seconds + 1)
+                if is_answer(answer):
+                    return answer
+                problem = self._unanswered(f"{doing}: its leader is gone, and nobody has taken over")
             except FutureTimeoutError as silence:
                 # A request that the client has lost (see deadline.py): closing it could hang, too.
                 self._abandoned.append(self._admin_client)
                 self._admin_client = None
-                raise unreachable(self._settings.bootstrap_servers, seconds, doing) from silence
+                raise self._unanswered(doing) from silence
             except KafkaException as exception:
                 error = error_of(exception)
-                if is_unreachable(error):
-                    detail = f"{doing}: {error.str()}"
-                    raise unreachable(self._settings.bootstrap_servers, seconds, detail) from exception
-                if not is_transient(error) or time.monotonic() > deadline:
-                    raise mapped(error, doing) from exception
+                timed_out = error.code() == KafkaError._TIMED_OUT  # noqa: SLF001
+                detail = f"{doing}: {error.str()}"
+                problem = self._unanswered(detail) if is_unreachable(error) else mapped(error, doing)
+                if not is_transient(error) and not timed_out:
+                    raise problem from exception
+            if time.monotonic() > deadline:
+                raise problem
             time.sleep(_ASK_PAUSE_SECONDS)
-            self._metadata(seconds)  # the client goes on using the leaders that it knows until told otherwise
+            try:
+                self._metadata(seconds)  # else the client goes on with the leaders that it knows
+            except BrokerUnreachableError as error:
+                raise problem from error
+
+    def _unanswered(self, detail: str) -> BrokerPluginError:
+        return unreachable(self._settings.bootstrap_servers, self._settings.operation_timeout_seconds, detail)
 
 
 def _led(topic: Any) -> bool:

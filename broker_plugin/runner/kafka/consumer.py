@@ -6,8 +6,9 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Any
 
 import confluent_kafka
@@ -26,7 +27,11 @@ _STATE = KafkaError._STATE  # noqa: SLF001
 _COMMITTED_SECONDS = 1.0  # one try; the caller asks again
 _LOOKUP_SECONDS = 5.0  # the same, with a connection to be made first
 _SEEK_PAUSE_SECONDS = 0.05
+_FETCHING = "active"  # the state of a partition that knows where to start
 _METADATA_MAGIC = b"CGMDv2:"  # rd_kafka_consumer_group_metadata_write(): magic, then the generation, int32
+
+Bounds = tuple[Future[Any], Future[Any]]
+"""Answers to come: the first offset and the stable end of a partition."""
 
 
 class KafkaConsumer:
@@ -36,8 +41,8 @@ class KafkaConsumer:
     ----------
     true_ends : callable
         Returns the READ_UNCOMMITTED end offset of each of some partitions.
-    ask_stable_ends : callable
-        Begins to ask for the READ_COMMITTED end offset of each of some partitions.
+    ask_bounds : callable
+        Begins to ask for the first and the READ_COMMITTED end offset of each of some partitions.
     """
 
     def __init__(
@@ -49,19 +54,18 @@ class KafkaConsumer:
         listener: RebalanceListener,
         on_lag: LagListener | None,
         true_ends: Callable[[Sequence[Partition]], dict[Partition, int]],
-        ask_stable_ends: Callable[[Sequence[Partition]], dict[Partition, Future[Any]]],
+        ask_bounds: Callable[[Sequence[Partition]], dict[Partition, Bounds]],
     ) -> None:
         self._settings = settings
         self._group = group
         self._listener = listener
         self._on_lag = on_lag
         self._true_ends = true_ends
-        self._ask_stable_ends = ask_stable_ends
-        self._asked: dict[Partition, Future[Any]] = {}
-        self._stable_ends: dict[Partition, int] = {}
+        self._ask_bounds = ask_bounds
+        self._asked: dict[Partition, Bounds] = {}
+        self._bounds: dict[Partition, tuple[int, int]] = {}  # first and stable end, as last answered
         self._owned: set[Partition] = set()
         self._eof: dict[Partition, int] = {}  # where the end was met, while nothing has come since
-        self._joined = False
         self._failure: Exception | None = None
         self._closed = False
         options = settings.consumer_options(group)
@@ -154,7 +158,7 @@ class KafkaConsumer:
 
     def at_end(self) -> bool:
         """Return whether every owned partition was delivered to its true end."""
-        if not self._joined or not self._owned <= self._eof.keys():
+        if not self._owned or not self._owned <= self._eof.keys():
             return False
         ends = self._true_ends(list(self._owned))
         return all(self._eof[partition] >= end for partition, end in ends.items())
@@ -180,12 +184,10 @@ class KafkaConsumer:
 
     def _on_assign(self, consumer: Any, assigned: list[Any]) -> None:
         partitions = _plain(assigned)
-        self._joined = True
         try:
             consumer.incremental_assign(assigned)
             self._owned.update(partitions)
-            if partitions:
-                self._listener.on_assigned(partitions)
+            self._listener.on_assigned(partitions)  # none, too: this worker is a member, and idle
         except Exception as error:
             self._failure = error
 
@@ -208,33 +210,45 @@ class KafkaConsumer:
             self._failure = error
 
     def _on_statistics(self, text: str) -> None:
-        """Tell the lag: what is stable beyond what was delivered, or beyond the end once that was met."""
+        """Tell the lag: what is stable beyond where we stand."""
         if self._on_lag is None:
             return
-        self._refresh_stable_ends()
+        self._refresh_bounds()
         for topic, about in json.loads(text).get("topics", {}).items():
             for number, partition in about.get("partitions", {}).items():
                 key = Partition(topic, int(number))
-                stands = max(partition.get("app_offset", -1), self._eof.get(key, -1))
-                end = max(partition.get("ls_offset", -1), self._stable_ends.get(key, -1))
+                first, end = self._bounds.get(key, (-1, -1))
+                stands = self._stands(key, partition, first)
+                end = max(partition.get("ls_offset", -1), end)
                 if key in self._owned and stands >= 0 and end >= 0:
                     self._on_lag(topic, key.partition, max(0, end - stands))
 
-    def _refresh_stable_ends(self) -> None:
+    def _stands(self, key: Partition, statistics: Mapping[str, Any], first: int) -> int:
+        """Return the offset that is delivered next as far as the group is concerned, or -1 if unknown."""
+        delivered = max(statistics.get("app_offset", -1), self._eof.get(key, -1))
+        if delivered >= 0:
+            return int(delivered)
+        committed = statistics.get("committed_offset", -1)
+        if committed >= 0:
+            return int(committed)
+        # The client has asked for the group's offset, and there is none: it starts at the first record.
+        return first if statistics.get("fetch_state") == _FETCHING else -1
+
+    def _refresh_bounds(self) -> None:
         """Take the answers to the last question, and ask again.
 
         The client learns of a partition's end only from what it fetches, and it stops fetching when its queue
         is full: the lag would stand still just when it grows.
         """
-        if not all(answer.done() for answer in self._asked.values()):
+        if not all(answer.done() for answers in self._asked.values() for answer in answers):
             return
-        self._stable_ends = {
-            partition: int(answer.result().offset)
-            for partition, answer in self._asked.items()
-            if answer.exception() is None
+        self._bounds = {
+            partition: (first.result().offset, end.result().offset)
+            for partition, (first, end) in self._asked.items()
+            if first.exception() is None and end.exception() is None
         }
         try:
-            self._asked = self._ask_stable_ends(list(self._owned)) if self._owned else {}
+            self._asked = self._ask_bounds(list(self._owned)) if self._owned else {}
         except KafkaException as exception:
             logger.warning("asking for the lag of group %s: %s", self._group, error_of(exception).str())
             self._asked = {}
@@ -261,12 +275,28 @@ def read_committed_offsets(
     settings: KafkaSettings, group: str, partitions: Sequence[Partition]
 ) -> dict[Partition, int | None]:
     """Return a group's committed offsets without joining it; see ``Consumer.committed`` of the bus."""
+    with _onlooker(settings.consumer_options(group)) as consumer:
+        return _committed(consumer, group, partitions, _LOOKUP_SECONDS)
+
+
+def read_notes(settings: KafkaSettings, group: str, partitions: Sequence[Partition]) -> dict[Partition, str]:
+    """Return the notes that were last committed with a group's offsets; see ``Bus.notes``."""
+    # Only who reads committed records is made to wait for transactions.
+    options = {**settings.consumer_options(group), "isolation.level": "read_uncommitted"}
+    with _onlooker(options) as consumer:
+        answers = _committed_answers(consumer, group, partitions, _LOOKUP_SECONDS)
+    return {Partition(a.topic, a.partition): a.metadata for a in answers if a.offset >= 0 and a.metadata}
+
+
+@contextmanager
+def _onlooker(options: dict[str, Any]) -> Iterator[Any]:
+    """Yield a client that asks about a group and does not join it."""
     try:
-        consumer = confluent_kafka.Consumer(settings.consumer_options(group), logger=client_logger)
+        consumer = confluent_kafka.Consumer(options, logger=client_logger)
     except KafkaException as error:
         raise misconfigured(error) from error
     try:
-        return _committed(consumer, group, partitions, _LOOKUP_SECONDS)
+        yield consumer
     finally:
         consumer.close()
 
@@ -274,17 +304,23 @@ def read_committed_offsets(
 def _committed(
     consumer: Any, group: str, partitions: Sequence[Partition], seconds: float
 ) -> dict[Partition, int | None]:
-    asked = [TopicPartition(p.topic, p.partition) for p in partitions]
+    answers = _committed_answers(consumer, group, partitions, seconds)
+    return {Partition(a.topic, a.partition): a.offset if a.offset >= 0 else None for a in answers}
+
+
+def _committed_answers(
+    consumer: Any, group: str, partitions: Sequence[Partition], seconds: float
+) -> list[Any]:
     try:
-        answers = consumer.committed(asked, seconds)
+        answers: list[Any] = consumer.committed(
+            [TopicPartition(p.topic, p.partition) for p in partitions], seconds
+        )
     except KafkaException as exception:
         raise _not_yet(error_of(exception), group) from exception
-    found: dict[Partition, int | None] = {}
     for answer in answers:
         if answer.error is not None:
             raise _not_yet(answer.error, group)
-        found[Partition(answer.topic, answer.partition)] = answer.offset if answer.offset >= 0 else None
-    return found
+    return answers
 
 
 def _not_yet(error: KafkaError, group: str) -> Exception:

@@ -9,6 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 
 from broker_plugin.errors import (
     AbortableTransactionError,
+    AccessError,
     BrokerPluginError,
     BrokerUnreachableError,
     ConfigurationError,
@@ -86,6 +87,11 @@ _NO_TOPIC = {
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
     KafkaError.TOPIC_EXCEPTION,
 }
+_NO_RIGHT = {
+    KafkaError.GROUP_AUTHORIZATION_FAILED: "Read on the consumer group",
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED: "Write and Describe on the transactional id",
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED: "IdempotentWrite or Create on the cluster",
+}
 
 
 def error_of(exception: KafkaException) -> KafkaError:
@@ -112,6 +118,8 @@ def mapped(error: KafkaError, doing: str) -> BrokerPluginError:
             f"{text}: another instance has taken over this one's name, or the cluster has ended its "
             "transaction because it was silent for too long; if it is alone under its name, start it again"
         )
+    if code in _NO_RIGHT:
+        return AccessError(f"{text}: this user lacks a right, grant it {_NO_RIGHT[code]}")
     if error.fatal():
         return FatalBusError(text)
     if error.txn_requires_abort():

@@ -83,10 +83,10 @@ class KafkaProducer:
                 raise self._send_error(error_of(exception), output) from exception
         self._serve(lambda: self._producer.poll(0))
 
-    def send_offsets(self, offsets: Mapping[Partition, int], group_metadata: object) -> None:
+    def send_offsets(self, offsets: Mapping[Partition, int], group_metadata: object, note: str = "") -> None:
         """Flush, then add consumed positions to the transaction, fenced by the group's generation."""
         self._flush_transaction()
-        positions = [TopicPartition(p.topic, p.partition, offset) for p, offset in offsets.items()]
+        positions = [TopicPartition(p.topic, p.partition, offset, note) for p, offset in offsets.items()]
 
         def operation(timeout: float) -> None:
             self._producer.send_offsets_to_transaction(positions, group_metadata, timeout)
