@@ -295,16 +295,17 @@ class PartitionTable:
         self._sensor.on_opened(self._stage.name, owned.partition)
 
     def _release(self, partitions: Sequence[Partition], *, clean: bool) -> None:
-        for partition in partitions:
-            owned = self._owned.pop(partition, None)
-            if owned is None:
-                continue
+        # A client that is closed names what it had once more: that was let go, and told, before.
+        released = [partition for partition in partitions if partition in self._owned]
+        for partition in released:
+            owned = self._owned.pop(partition)
             try:
                 self._release_one(owned, clean=clean)
             except Exception as error:  # the others must be released all the same
                 logger.exception("closing %s/%d", partition.topic, partition.partition)
                 self._failure = self._failure or error
-        self._sensor.on_revoked(self._stage.name, partitions)
+        if released:
+            self._sensor.on_revoked(self._stage.name, released)
 
     def _release_one(self, owned: _Owned, *, clean: bool) -> None:
         if owned.opening is not None:

@@ -62,17 +62,23 @@ class Survey:
         }
 
     def read(self, group: str) -> int:
-        """Return the sum of the offsets that a group has committed here."""
-        return sum(offset or 0 for offset in self.bus.committed(group, self.partitions).values())
+        """Return the sum of a group's committed offsets; its coordinator may be on its way."""
+        answers: list[int] = []
+
+        def answered() -> bool:
+            with contextlib.suppress(BrokerPluginError):
+                answers.append(sum(o or 0 for o in self.bus.committed(group, self.partitions).values()))
+            return bool(answers)
+
+        wait_until(answered, lambda: f"an answer about the offsets of {group}", 120.0)
+        return answers[0]
 
     def wait_until_read(self, group: str, records: int, worker: Worker, seconds: float = 120.0) -> None:
         """Wait until a group has committed so many records, while its worker lives."""
 
         def enough() -> bool:
             assert worker.alive, worker.output
-            with contextlib.suppress(BrokerPluginError):
-                return self.read(group) >= records
-            return False
+            return self.read(group) >= records
 
         wait_until(enough, lambda: f"{records} alerts read by {group}: {worker.output[-3000:]}", seconds)
 

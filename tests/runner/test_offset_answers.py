@@ -10,6 +10,7 @@ import pytest
 from confluent_kafka import OFFSET_INVALID
 
 from broker_plugin.errors import BrokerUnreachableError
+from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.kafka import KafkaBus, KafkaSettings
 from broker_plugin.runner.protocols import Partition
 
@@ -33,6 +34,9 @@ class Admin:
     def list_topics(self, timeout: float) -> object:
         return object()
 
+    def create_topics(self, new: list[Any], *, operation_timeout: float) -> dict[str, Future[Any]]:
+        return {topic.topic: Future() for topic in new}
+
     def poll(self, timeout: float) -> int:
         return 0
 
@@ -54,3 +58,12 @@ def test_leader_that_never_comes_is_an_error() -> None:
 
     with pytest.raises(BrokerUnreachableError, match="t/0"):
         bus.offsets(Partition("t", 0))
+
+
+def test_creation_that_is_never_answered_is_an_error() -> None:
+    """A busy controller: a line that names the topic, no traceback."""
+    bus = KafkaBus(KafkaSettings("127.0.0.1:1", operation_timeout_seconds=0.1))
+    bus._admin_client = Admin(0)
+
+    with pytest.raises(BrokerUnreachableError, match="creating topic t"):
+        bus.create_topics([TopicSpec("t", 1)])

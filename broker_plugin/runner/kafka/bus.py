@@ -135,6 +135,8 @@ class KafkaBus:
         for name, future in self._admin().create_topics(new, operation_timeout=seconds).items():
             try:
                 future.result(seconds)
+            except FutureTimeoutError as silence:
+                raise self._unanswered(f"creating topic {name}") from silence
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     msg = f"creating topic {name}: {error_of(exception).str()}"

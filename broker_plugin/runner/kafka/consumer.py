@@ -14,7 +14,7 @@ from typing import Any
 import confluent_kafka
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
-from broker_plugin.errors import AbortableTransactionError, FatalBusError
+from broker_plugin.errors import AbortableTransactionError, AccessError, FatalBusError
 from broker_plugin.runner.bus import LagListener, NotYetError, RebalanceListener
 from broker_plugin.runner.kafka.mapping import client_logger, error_of, fatal_of, mapped, misconfigured
 from broker_plugin.runner.kafka.settings import KafkaSettings
@@ -297,6 +297,13 @@ def _onlooker(options: dict[str, Any]) -> Iterator[Any]:
         raise misconfigured(error) from error
     try:
         yield consumer
+    except NotYetError:
+        # A missing right on the group looks like silence to the call; the reason waits among the events.
+        told = consumer.poll(0)
+        own = None if told is None or told.error() is None else mapped(told.error(), "asking about a group")
+        if isinstance(own, AccessError):
+            raise own from None
+        raise
     finally:
         consumer.close()
 

@@ -43,6 +43,8 @@ def refusal(bootstrap: str, options: Mapping[str, Any], events: Sequence[KafkaEr
         cure = _cure_of_event(event, protocol, options)
         if cure is not None:
             return AccessError(f"{_place(event) or bootstrap} does not let this client in: {cure}")
+    if not any(event.code() == KafkaError._ALL_BROKERS_DOWN for event in events):  # noqa: SLF001
+        return None  # slow, not refusing: a connection stands
     cure = _cure_of_silence(bootstrap, protocol)
     return None if cure is None else AccessError(f"{bootstrap} hangs up on this client: {cure}")
 
