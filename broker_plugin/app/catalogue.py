@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pandas as pd
-
 from broker_plugin.errors import InputError
 
 _COLUMNS = ("survey", "object_id", "period_days")
@@ -24,6 +22,8 @@ def load_period_catalogue(path: Path) -> dict[tuple[str, str], float]:
     InputError
         Names the file, and the column or the row and value that is wrong.
     """
+    import pandas as pd  # here: workers without a catalogue need not wait for it
+
     try:
         if path.suffix == ".parquet":
             table = pd.read_parquet(path)

@@ -42,21 +42,21 @@ def build_stages(
         The model or the period catalogue cannot be used.
     """
     builders: dict[str, Callable[[], Stage]] = {
-        "ingest": lambda: _ingest(config),
+        "ingest": lambda: _ingest(config, clock),
         "accumulate": lambda: AccumulateStage(config.prefix, window_settings(config)),
         "score": lambda: _score(config, clock),
     }
     return [build() for name, build in builders.items() if name in names]
 
 
-def _ingest(config: Config) -> Stage:
+def _ingest(config: Config, clock: Callable[[], float]) -> Stage:
     sources: list[SchemaSource] = [BundledSchemas()]
     if config.ingest.schema_directory is not None:
         sources.append(DirectorySchemas(config.ingest.schema_directory))
     if config.ingest.schema_registry_url is not None:
         sources.append(RegistrySchemas(config.ingest.schema_registry_url))
     cuts = QualityCuts(**config.ingest.cuts.model_dump())
-    return IngestStage(config.source_topics, config.prefix, cuts, schemas=SchemaChain(sources))
+    return IngestStage(config.source_topics, config.prefix, cuts, schemas=SchemaChain(sources), clock=clock)
 
 
 def window_settings(config: Config) -> WindowSettings:
@@ -87,4 +87,5 @@ def _score(config: Config, clock: Callable[[], float]) -> Stage:
         clock=clock,
         period_settings=PeriodSettings(min_days=chosen.period_min_days, max_days=chosen.period_max_days),
         catalogue=load_period_catalogue(chosen.period_catalogue) if chosen.period_catalogue else {},
+        input_topic=chosen.input_topic,
     )

@@ -17,11 +17,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from broker_plugin.config.secret_files import FILE_SUFFIX, read_secret
+from broker_plugin.config.tree import below, named_section_of
+
 PREFIX = "BROKER_PLUGIN_"
 # Ours, but not configuration: where the file is, and what tests need.
 _NOT_SETTINGS = re.compile(rf"{PREFIX}(CONFIG|CRASH_POINT|REQUIRE_KAFKA|TEST_[A-Z_]+)$")
 _SERVICE_LINK = re.compile(r"_SERVICE_(HOST|PORT(_[A-Z0-9_]+)?)$|_PORT_\d+_(TCP|UDP|SCTP)(_[A-Z]+)?$")
-_FROM_FILE = "_file"
 _BOOLEANS = {"true": True, "yes": True, "on": True, "1": True} | dict.fromkeys(
     ("false", "no", "off", "0"), False
 )
@@ -69,14 +71,12 @@ def read_environment(root: type[BaseModel], environment: Mapping[str, str]) -> I
         ):
             continue
         path = tuple(variable.removeprefix(PREFIX).lower().split("__"))
-        if path[-1].endswith(_FROM_FILE):  # no key of the tree ends so
-            path = (*path[:-1], path[-1].removesuffix(_FROM_FILE))
+        if path[-1].endswith(FILE_SUFFIX):  # no key of the tree ends so
+            path = (*path[:-1], path[-1].removesuffix(FILE_SUFFIX))
             try:
-                text = Path(text).read_text().removesuffix("\n")
-            except (OSError, UnicodeDecodeError) as error:
-                yield EnvironmentSetting(
-                    variable, path, problem=f"the file {text!r} cannot be read ({type(error).__name__})"
-                )
+                text = read_secret(Path(text))
+            except ValueError as error:
+                yield EnvironmentSetting(variable, path, problem=str(error))
                 continue
         path, annotation = _resolve(root, path)
         yield EnvironmentSetting(variable, path, _convert(annotation, text))
@@ -93,17 +93,17 @@ def _resolve(root: type[BaseModel], path: tuple[str, ...]) -> tuple[tuple[str, .
     """Return the key's path, with dots restored in an option's name, and its type (None if unknown)."""
     annotation: Any = root
     for depth, name in enumerate(path):
+        if named_section_of(annotation) is not None:
+            annotation = below(annotation, name)
+            continue
         if get_origin(annotation) is dict:
             option = "__".join(path[depth:])
             if option not in _UNDERSCORED_OPTIONS:
                 option = option.replace("_", ".")
             return (*path[:depth], option), get_args(annotation)[1]
-        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+        annotation = below(annotation, name)
+        if annotation is None:
             return path, None
-        field = annotation.model_fields.get(name)
-        if field is None:
-            return path, None
-        annotation = field.annotation
     return path, annotation
 
 

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
 import json
 import os
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from broker_plugin.config.checks import Key, contradictions
 from broker_plugin.config.environment import PREFIX, read_environment
 from broker_plugin.config.root import Config
+from broker_plugin.config.secret_files import take_secrets
 from broker_plugin.config.secrets import MASK, is_secret, masked
+from broker_plugin.config.tree import ANY_NAME, below, named_section_of, section_of
 from broker_plugin.errors import ConfigurationError
 
 # pydantic ends a location with the alternative of a union that it tried.
@@ -43,24 +47,103 @@ def load_config(path: Path | None = None, environment: Mapping[str, str] | None 
     """
     values = {} if path is None else _read_toml(path)
     origin = {} if path is None else dict.fromkeys(_leaves(values), str(path))
+    wrong: set[Key] = set()
     problems = []
+    for key, problem in take_secrets(values):
+        problems.append(f"{path}: {'.'.join(key)}: {problem}")
+        wrong.add(key[:2])
+    origin |= {} if path is None else dict.fromkeys(_leaves(values), str(path))
     for setting in read_environment(Config, os.environ if environment is None else environment):
         where = f"environment variable {setting.variable}"
-        problem = setting.problem or _insert(values, setting.path, setting.value)
-        if problem is not None:
-            problems.append(f"{where}: {problem}")
+        trouble = setting.problem or _insert(values, setting.path, setting.value)
+        if trouble is not None:
+            problems.append(f"{where}: {trouble}")
+            wrong.add(setting.path[:2])
         origin[setting.path] = where
-    config: Config | None = None
-    try:
-        # Through JSON, because in pydantic's strict mode only JSON lets text be a path and a list a tuple;
-        # and strict, because "8" for 8 or true for 1 is a slip, not a wish.
-        config = Config.model_validate_json(json.dumps(values, default=str), strict=True)
-    except ValidationError as error:
-        problems += _describe(error.errors(include_url=False), origin, path)
-    if config is None or problems:
+    config, found = _validate(values, origin, path, wrong)
+    problems += found
+    for keys, problem in contradictions(config):
+        if not any(key[:n] in wrong for key in keys for n in range(1, len(key) + 1)):
+            problems.append(f"{_where(keys, origin, path)}: {problem}")
+    if problems:
         head = f"the configuration has {len(problems)} problem{'s' if len(problems) > 1 else ''}:"
         raise ConfigurationError("\n  ".join([head, *problems]))
     return config
+
+
+def _validate(
+    values: dict[str, Any], origin: Mapping[Key, str], path: Path | None, wrong: set[Key]
+) -> tuple[Config, list[str]]:
+    """Validate the tree; where it is wrong, take the wrong part out and validate again.
+
+    A section is only looked at as a whole when each of its keys is right, so one round would not find all.
+    What was taken out joins ``wrong``: nothing that rests on its default is worth telling.
+    """
+    problems: list[str] = []
+    while True:
+        try:
+            # Through JSON, because in pydantic's strict mode only JSON lets text be a path and a list a
+            # tuple; and strict, because "8" for 8 or true for 1 is a slip, not a wish.
+            return Config.model_validate_json(json.dumps(values, default=str), strict=True), problems
+        except ValidationError as error:
+            details = error.errors(include_url=False)
+        told = [detail for detail in details if not _rests_on(detail, wrong)]
+        problems += _describe(told, origin, path)
+        before = copy.deepcopy(values)
+        for detail in details:
+            taken = _take_out(values, _location(detail))
+            if detail["type"] != "extra_forbidden":
+                wrong.add(taken)
+        if values == before:
+            values.clear()  # an error that no key of ours explains must not be found for ever
+
+
+def _location(detail: ErrorDetails) -> Key:
+    """Return the key that has to go for the error to go: what lacks a key, what has a wrong name."""
+    location = tuple(str(part) for part in detail["loc"])
+    return location[:-1] if detail["type"] == "missing" or location[-1:] == ("[key]",) else location
+
+
+def _rests_on(detail: ErrorDetails, wrong: Collection[Key]) -> bool:
+    """Return whether an error of a whole section may come from a key that was taken out of it."""
+    location = tuple(str(part) for part in detail["loc"])
+    if detail["type"] == "missing" and location in wrong:
+        return True
+    return (
+        detail["type"] == "value_error"
+        and _is_section(location)
+        and any(key[: len(location)] == location for key in wrong)
+    )
+
+
+def _is_section(location: Key) -> bool:
+    model: Any = Config
+    for name in location:
+        model = below(model, name)
+    return section_of(model) is not None
+
+
+def _take_out(values: dict[str, Any], location: Key) -> Key:
+    """Remove what an error is about from the tree; return its key."""
+    table: Any = values
+    for depth, name in enumerate(location):
+        inner = table.get(name) if isinstance(table, dict) else None
+        if depth == len(location) - 1 or not isinstance(inner, dict):
+            if isinstance(table, dict):
+                table.pop(name, None)
+            return location[: depth + 1]
+        table = inner
+    values.clear()  # an error of the whole tree
+    return ()
+
+
+def _where(keys: Sequence[Key], origin: Mapping[Key, str], path: Path | None) -> str:
+    """Return where the first of some keys that was set at all was set."""
+    for key in keys:
+        below = next((place for at, place in origin.items() if at[: len(key)] == key), None)
+        if below is not None:
+            return below
+    return "the defaults" if path is None else str(path)
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
@@ -108,6 +191,11 @@ def _describe(
         expected = detail["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
         if detail["type"] == "extra_forbidden":
             lines.append(f"{where}: unknown key {name}{_suggestion(location)}")
+        elif detail["type"] == "missing":
+            lines.append(f"{where}: {name} is missing{_meaning(location)}")
+        elif location[-1:] == ("[key]",):
+            expected = "expected a name of small letters, digits and _, that begins with a letter"
+            lines.append(f"{where}: {'.'.join(location[:-1])}: {expected}")
         elif detail["type"] == "value_error":
             lines.append(f"{where}: {name}: {expected}")
         else:
@@ -134,15 +222,18 @@ def _suggestion(location: tuple[str, ...]) -> str:
 def _known(path: tuple[str, ...]) -> list[str]:
     model: Any = Config
     for name in path:
-        model = model.model_fields[name].annotation
-    return list(model.model_fields)
+        model = below(model, name)
+    section = section_of(model)
+    return [] if section is None else list(section.model_fields)
 
 
 def _paths(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     for name, field in model.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-            yield from _paths(annotation, (*path, name))
+        section, named = section_of(field.annotation), named_section_of(field.annotation)
+        if section is not None:
+            yield from _paths(section, (*path, name))
+        elif named is not None:
+            yield from _paths(named, (*path, name, ANY_NAME))
         else:
             yield (*path, name)
 
@@ -151,11 +242,9 @@ def _meaning(key: tuple[str, ...]) -> str:
     """Return the key's description in brackets, if the key is known."""
     model: Any = Config
     for name in key[:-1]:
-        field = getattr(model, "model_fields", {}).get(name)
-        if field is None:
-            return ""
-        model = field.annotation
-    field = getattr(model, "model_fields", {}).get(key[-1]) if key else None
+        model = below(model, name)
+    section = section_of(model)
+    field = section.model_fields.get(key[-1]) if key and section is not None else None
     return f" ({field.description})" if field is not None and field.description else ""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from broker_plugin.config.delivery import Filters, Outputs
 from broker_plugin.config.ingest import IngestConfig
 from broker_plugin.config.sections import (
     AccumulateConfig,
@@ -32,6 +33,8 @@ class Config(Section):
     ingest: IngestConfig = Field(default_factory=IngestConfig)
     accumulate: AccumulateConfig = Field(default_factory=AccumulateConfig)
     score: ScoreConfig = Field(default_factory=ScoreConfig)
+    filters: Filters = Field(default_factory=dict, description="clauses by name, for outputs and subscribers")
+    outputs: Outputs = Field(default_factory=dict, description="streams of other consumers, by name")
     runner: RunnerConfig = Field(default_factory=RunnerConfig)
     topics: TopicsConfig = Field(default_factory=TopicsConfig)
     metrics: MetricsConfig = Field(default_factory=MetricsConfig)

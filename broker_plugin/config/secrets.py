@@ -7,14 +7,30 @@ from typing import Any
 
 MASK = "********"
 
-# Names of librdkafka options that hold secrets; `sasl.username` is no secret and helps to find mistakes.
-_SECRET = re.compile(r"password|secret|token|credential|\.pem$|^ssl_key$|oauthbearer\.config|jaas", re.I)
+# What is hidden: rather too much than too little. `sasl.username` is no secret and helps to find mistakes.
+_SECRET = re.compile(
+    r"password|passphrase|secret|token|credential|\.pem$|^ssl_key$|oauthbearer\.config|jaas", re.I
+)
+# What must not stand in the configuration file: only what is a secret for sure.
+_SURELY = re.compile(
+    r"(password|passphrase|secret|token|key\.pem|jaas\.config|oauthbearer\.config)$|^ssl_key$", re.I
+)
 _USER_INFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 
 def is_secret(name: str) -> bool:
     """Return whether a key of this name holds a secret."""
     return _SECRET.search(name) is not None
+
+
+def holds_secret(name: str) -> bool:
+    """Return whether a key of this name can hold nothing but a secret."""
+    return _SURELY.search(name) is not None
+
+
+def user_info(text: str) -> bool:
+    """Return whether an address holds a password: ``https://user:password@host``."""
+    return any(":" in found for found in _USER_INFO.findall(text))
 
 
 def masked(name: str, value: Any) -> Any:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import socket
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -71,6 +72,22 @@ Options = Annotated[dict[str, OptionValue], BeforeValidator(_flatten), AfterVali
 TopicName = Annotated[str, Field(pattern=_TOPIC_NAME)]
 
 
+def _check_nightly(pattern: str) -> str:
+    """Refuse a pattern that is the same every night, or no topic name on some."""
+    first, second = (datetime(2026, 1, day, tzinfo=UTC).strftime(pattern) for day in (9, 10))
+    other_year = datetime(2027, 1, 9, tzinfo=UTC).strftime(pattern)
+    if not re.fullmatch(_TOPIC_NAME, first):
+        msg = f"{pattern!r} makes {first!r} of 9 January 2026, expected letters, digits, '.', '_' and '-'"
+        raise ValueError(msg)
+    if first in (second, other_year):
+        msg = f"{pattern!r} does not name a night; expected year, month and day, e.g. ztf_%Y%m%d_programid1"
+        raise ValueError(msg)
+    return pattern
+
+
+NightlyTopic = Annotated[str, AfterValidator(_check_nightly)]
+
+
 def default_instance_id() -> str:
     """Return a name that is stable over restarts on this machine: its host name, made fit for Kafka."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname()) or "worker"
@@ -99,7 +116,13 @@ class SourceConfig(Section):
 
     bootstrap: str | None = Field(None, min_length=1, description="host:port; not set means kafka.bootstrap")
     topics: tuple[TopicName, ...] = Field(
-        (), description="explicit topic names; empty means the one topic <prefix>.alerts"
+        (), description="explicit topic names; no topics of either kind means the one topic <prefix>.alerts"
+    )
+    nightly_topics: tuple[NightlyTopic, ...] = Field(
+        (), description="topics named after their night, e.g. ztf_%Y%m%d_programid1 (strftime, UTC)"
+    )
+    nights: int = Field(
+        3, ge=1, le=31, description="nights back, today included, that are read; fewer than the survey keeps"
     )
     group: str | None = Field(
         None,
@@ -111,6 +134,13 @@ class SourceConfig(Section):
         repr=False,
         description="librdkafka options of the source's consumer; added to kafka's if bootstrap is not set",
     )
+
+    def topics_at(self, seconds: float) -> tuple[str, ...]:
+        """Return the topics to read at a time (seconds since 1970); the window moves on at UTC midnight."""
+        today = datetime.fromtimestamp(seconds, UTC)
+        days = [today - timedelta(days=back) for back in range(self.nights - 1, -1, -1)]
+        nightly = (day.strftime(pattern) for day in days for pattern in self.nightly_topics)
+        return tuple(dict.fromkeys([*self.topics, *nightly]))
 
 
 class AccumulateConfig(Section):
@@ -132,6 +162,10 @@ class ScoreConfig(Section):
     """Period, network, novelty."""
 
     bundle: str = Field("default", min_length=1, description='"default" (ships inside) or a directory')
+    input_topic: TopicName | None = Field(
+        None,
+        description="windows to score; not set: <prefix>.lightcurves; a shadow run reads another prefix's",
+    )
     runtime: Literal["onnx", "tensorflow"] = Field("onnx", description="what computes the network")
     batch_size: PositiveInt = Field(64, description="windows in one pass of the network")
     threads: PositiveInt | None = Field(
@@ -174,6 +208,10 @@ class RunnerConfig(Section):
         300.0, ge=10.0, description="a worker stuck in one batch loses its partitions after this"
     )
 
+    max_failures_in_a_row: int = Field(
+        50, ge=0, description="records that crash a stage, one after the other, until it stops; 0: never"
+    )
+
     @model_validator(mode="after")
     def _order(self) -> Self:
         transaction, session = self.transaction_timeout_seconds, self.session_timeout_seconds
@@ -203,6 +241,27 @@ class MetricsConfig(Section):
     enabled: bool = Field(True, description="serve metrics while `run` runs")
     address: str = Field("127.0.0.1", min_length=1, description="0.0.0.0 in a container")
     port: int = Field(9464, ge=0, le=65535, description="0 lets the system choose")
+    tls_certificate: Path | None = Field(
+        None, description="PEM file, certificate and chain: https instead of http; a renewed file is taken up"
+    )
+    tls_key: Path | None = Field(None, description="PEM file, the certificate's key, unencrypted")
+    token: str | None = Field(
+        None,
+        min_length=16,
+        pattern=r"^[A-Za-z0-9._~+/=-]+$",
+        repr=False,
+        description="/metrics asks for 'Authorization: Bearer <token>'; from the environment or a file",
+    )
+
+    @model_validator(mode="after")
+    def _pair(self) -> Self:
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            have, lack = (
+                ("tls_certificate", "tls_key") if self.tls_key is None else ("tls_key", "tls_certificate")
+            )
+            msg = f"{have} is set and {lack} is not: https needs both, http neither"
+            raise ValueError(msg)
+        return self
 
 
 class LogConfig(Section):

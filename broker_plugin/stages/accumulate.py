@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +21,7 @@ from broker_plugin.records.window import WINDOW_EPOCHS, Window
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
 from broker_plugin.stages.tally import Tally
+from broker_plugin.stages.timing import Headers, passed_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +74,7 @@ class AccumulateStage:
                 continue
             store = _PartitionStore(state, message.partition)
             for band, epochs in photometry.bands.items():
-                self._add(photometry, band, epochs, store, tally)
+                self._add(photometry, band, epochs, store, tally, headers=passed_on(message))
         return tally.result()
 
     def partition_opened(self, partition: int, state: State) -> Iterable[Observation]:
@@ -89,6 +92,8 @@ class AccumulateStage:
         epochs: EpochArray,
         store: _PartitionStore,
         tally: Tally,
+        *,
+        headers: Headers,
     ) -> None:
         good = ep.usable(epochs)
         tally.count("epochs_rejected_total", int((~good).sum()), reason="non_finite")
@@ -116,7 +121,7 @@ class AccumulateStage:
         for window_epochs in windows:
             window = self._window(photometry, band, header, window_epochs)
             key = object_key(photometry.survey, photometry.object_id)
-            tally.outputs.append(Output(self._windows_topic, key, encode_window(window)))
+            tally.outputs.append(Output(self._windows_topic, key, encode_window(window), headers))
             tally.count(
                 "windows_emitted_total", survey=photometry.survey, band=band, kind=self._settings.kind
             )
@@ -140,8 +145,9 @@ class AccumulateStage:
     def _census(self, partition: int, state: State, *, sign: int) -> list[Observation]:
         tally = Tally()
         for _, packed in state.scan(partition, HEADERS):
-            ready = BandHeader.unpack(packed).n_epochs >= WINDOW_EPOCHS
-            tally.count("objects", sign, state="ready" if ready else "waiting")
+            n_epochs = BandHeader.unpack(packed).n_epochs
+            tally.count("objects", sign, state="ready" if n_epochs >= WINDOW_EPOCHS else "waiting")
+            tally.count("object_progress_ratio", sign, le=progress_bucket(n_epochs))
         return list(tally.result().observations)
 
     def _put_aside(self, letter: DeadLetter, tally: Tally) -> None:
@@ -149,8 +155,22 @@ class AccumulateStage:
         tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
 
+PROGRESS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.995, 1.5, 2.5, 5.0, math.inf)
+"""Upper limits of n/200 in the histogram of light curves; 0.995 is 199 epochs, the most that still wait."""
+
+
+def progress_bucket(n_epochs: int) -> str:
+    """Return the bucket of a light curve with so many epochs, as its label."""
+    return repr(PROGRESS_BUCKETS[bisect_left(PROGRESS_BUCKETS, n_epochs / WINDOW_EPOCHS)])
+
+
 def _count_objects(was: int, now: int, tally: Tally) -> None:
     """Move the gauges of waiting and ready objects; an object counts once a band."""
+    before, after = progress_bucket(was), progress_bucket(now)
+    if was == 0 or before != after:
+        tally.count("object_progress_ratio", 1, le=after)
+        if was:
+            tally.count("object_progress_ratio", -1, le=before)
     if was == 0:
         tally.count("objects", 1, state="waiting")
     if was < WINDOW_EPOCHS <= now:

@@ -9,7 +9,7 @@ packet may be read twice: the accumulator's merge makes that harmless.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from broker_plugin.decode import Alert, Decoder, Malformed, Rejected, SchemaSource
 from broker_plugin.photometry import QualityCuts, measure
@@ -18,6 +18,7 @@ from broker_plugin.records.photometry import ObjectPhotometry, object_key
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
 from broker_plugin.stages.tally import Tally
+from broker_plugin.stages.timing import Headers, consumed_now
 
 
 class IngestStage:
@@ -32,6 +33,8 @@ class IngestStage:
     cuts : QualityCuts
     schemas : SchemaSource, optional
         For registry-framed packets; by default the schemas bundled in ``lsst-alert-packet``.
+    clock : callable, optional
+        Returns seconds since 1970; stamps when an alert was consumed, for the delay metrics.
     """
 
     name = "ingest"
@@ -44,18 +47,21 @@ class IngestStage:
         cuts: QualityCuts | None = None,
         *,
         schemas: SchemaSource | None = None,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         self.input_topics: Sequence[str] = tuple(input_topics)
         self._photometry_topic = f"{prefix}.photometry"
         self._dead_letter_output = dead_letter_output(prefix)
         self._cuts = cuts if cuts is not None else QualityCuts()
         self._decoder = Decoder(schemas)
+        self._clock = clock
 
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
         """Turn packets into photometry and dead letters, in the order of the packets.
 
         Has no effect besides its result, except that schemas seen once are remembered.
         """
+        headers = consumed_now(self._clock()) if self._clock is not None else ()
         decoded = [(message, self._decoder.decode(message.value)) for message in batch]
         alerts = [entry for _, entries in decoded for entry in entries if isinstance(entry, Alert)]
         measured = measure(alerts, self._cuts)
@@ -75,7 +81,7 @@ class IngestStage:
                 if isinstance(result, Rejected):
                     tally.count("alerts_rejected_total", reason=result.reason)
                 else:
-                    tally.outputs.append(self._photometry(result))
+                    tally.outputs.append(self._photometry(result, headers))
                     tally.count("alerts_published_total", survey=entry.survey)
         for reason, count in measured.epochs_rejected.items():
             tally.count("epochs_rejected_total", count, reason=reason)
@@ -100,6 +106,6 @@ class IngestStage:
         tally.count("alerts_consumed_total", survey="unknown")
         tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
-    def _photometry(self, photometry: ObjectPhotometry) -> Output:
+    def _photometry(self, photometry: ObjectPhotometry, headers: Headers) -> Output:
         key = object_key(photometry.survey, photometry.object_id)
-        return Output(self._photometry_topic, key, encode_photometry(photometry))
+        return Output(self._photometry_topic, key, encode_photometry(photometry), headers)

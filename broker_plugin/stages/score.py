@@ -8,6 +8,7 @@ import numpy as np
 
 from broker_plugin.annotate.compose import Provenance, compose_annotation, compose_novelty
 from broker_plugin.features import screen
+from broker_plugin.model.bundle import Bundle
 from broker_plugin.model.scorer import Score, Scorer
 from broker_plugin.period import PeriodSettings, find_periods
 from broker_plugin.records.annotation import PeriodReport
@@ -17,6 +18,7 @@ from broker_plugin.records.window import WINDOW_EPOCHS, Window
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
 from broker_plugin.stages.tally import Tally
+from broker_plugin.stages.timing import delays
 
 PeriodCatalogue = Mapping[tuple[str, str], float]
 """Known periods in days by (survey, object_id)."""
@@ -37,6 +39,8 @@ class ScoreStage:
     period_settings : PeriodSettings
     catalogue : mapping of (survey, object_id) to period in days
         Objects in it are not searched.
+    input_topic : str, optional
+        Of the windows; by default ``<prefix>.lightcurves``. A shadow run reads the windows of another prefix.
     """
 
     def __init__(
@@ -48,9 +52,10 @@ class ScoreStage:
         clock: Callable[[], float],
         period_settings: PeriodSettings,
         catalogue: PeriodCatalogue,
+        input_topic: str | None = None,
     ) -> None:
         self.name = "score"
-        self.input_topics: Sequence[str] = (f"{prefix}.lightcurves",)
+        self.input_topics: Sequence[str] = (input_topic or f"{prefix}.lightcurves",)
         self.changelog_topic: str | None = None
         self._classifications_topic = f"{prefix}.classifications"
         self._novelties_topic = f"{prefix}.novelties"
@@ -65,7 +70,8 @@ class ScoreStage:
         """Annotate a batch of windows; see :class:`broker_plugin.runner.protocols.Stage`."""
         tally = Tally()
         tally.count("windows_consumed_total", len(batch))
-        windows = [window for message in batch if (window := self._usable(message, tally)) is not None]
+        usable = [(w, message) for message in batch if (w := self._usable(message, tally)) is not None]
+        windows = [window for window, _ in usable]
         periods = self._periods(windows)
         scores = self._scorer.score(
             [
@@ -76,7 +82,13 @@ class ScoreStage:
         processed_at_ms = round(self._clock() * 1000)
         for window, period, score in zip(windows, periods, scores, strict=True):
             self._publish(window, period, score, processed_at_ms, tally)
+        tally.observations.extend(delays(windows, [message for _, message in usable]))
         return tally.result()
+
+    @property
+    def bundle(self) -> Bundle:
+        """Return the model that scores."""
+        return self._scorer.bundle
 
     def partition_opened(self, partition: int, state: State) -> Iterable[Observation]:
         """Nothing to say: the stage has no state."""
@@ -133,10 +145,17 @@ class ScoreStage:
         tally.count("annotations_total", **{"class": annotation.predicted_class})
         tally.count("periods_total", outcome=_outcome(period))
         tally.observe("energy", annotation.energy)
+        for feature, value in _features(score).items():
+            tally.observe("drift_psi", value, feature=feature)
         if annotation.novel:
             novelty = compose_novelty(window, annotation, score)
             tally.outputs.append(Output(self._novelties_topic, key, encode_novelty(novelty, processed_at_ms)))
             tally.count("novelties_total")
+
+
+def _features(score: Score) -> dict[str, float]:
+    """Return what the drift metrics follow, by the names that the bundle's reference has."""
+    return {**score.features, "energy": score.energy}
 
 
 def _outcome(period: PeriodReport) -> str:

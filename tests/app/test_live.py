@@ -7,9 +7,13 @@ import pytest
 from broker_plugin.app.live import build_runners, kafka_bus, source_bus
 from broker_plugin.config import Config, load_config
 from broker_plugin.errors import ConfigurationError
+from broker_plugin.records.codec import encode_window
 from broker_plugin.runner.memory import MemoryBus
+from broker_plugin.runner.protocols import Message
 from broker_plugin.runner.sensor import NullSensor
 from broker_plugin.runner.settings import RunnerSettings
+from tests.stages.test_accumulate import DictState
+from tests.stages.test_score import window
 
 
 def config(**variables: str) -> Config:
@@ -64,3 +68,15 @@ def test_the_source_is_ours_unless_something_is_set() -> None:
     options = same._settings.consumer_options("g")
     assert (options["bootstrap.servers"], options["fetch.wait.max.ms"]) == ("ours:9092", 5)
     assert "fetch.wait.max.ms" not in kafka_bus(config())._settings.consumer_options("g")
+
+
+def test_a_shadow_scores_the_windows_of_another_prefix() -> None:
+    """Its group and all that it publishes are its own."""
+    shadow = config(PREFIX="new", SCORE__INPUT_TOPIC="p.lightcurves", SCORE__THREADS="1")
+    (runner,) = build_runners(shadow, ["score"], NullSensor(), bus=MemoryBus(), source=None)
+    assert runner._stage.input_topics == ("p.lightcurves",)
+    assert runner._settings.group("score") == "new.score"
+    message = Message("p.lightcurves", 0, 0, None, encode_window(window()))
+    topics = {output.topic for output in runner._stage.step([message], DictState()).outputs}
+    assert "new.classifications" in topics
+    assert topics <= {"new.classifications", "new.novelties"}

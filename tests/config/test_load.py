@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import tomllib
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
-from broker_plugin.config import Config, load_config
+from broker_plugin.cli import main
+from broker_plugin.config import load_config
 from broker_plugin.errors import ConfigurationError
 
 EXAMPLES = sorted((Path(__file__).resolve().parents[2] / "deploy" / "examples").glob("*.toml"))
@@ -33,15 +38,74 @@ def test_nothing_given_means_defaults() -> None:
     assert config.topic("photometry") == "variables.photometry"
 
 
+def secrets_of(path: Path, folder: Path) -> dict[str, str]:
+    """Return the variables that an example's comments tell to set, each file made."""
+    environment = {}
+    for variable, value in re.findall(r"^# +(BROKER_PLUGIN_\w+)=(\S+)$", path.read_text(), re.MULTILINE):
+        if variable.endswith("_FILE"):
+            secret = folder / Path(value).name
+            secret.write_text(
+                "https://me:0123456789abcdef@host\n" if "URL" in variable else "0123456789abcdef\n"
+            )
+            environment[variable] = str(secret)
+        else:
+            environment[variable] = "pod-0"
+    return environment
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
-def test_shipped_example_is_valid(path: Path) -> None:
-    """Each file in deploy/examples loads as it is."""
-    assert isinstance(load_config(path, {}), Config)
+def test_shipped_example_is_valid(path: Path, tmp_path: Path) -> None:
+    """Each file in deploy/examples, with the variables that its comments name, passes check-config.
+
+    That includes librdkafka's own opinion of the options; no secret is printed.
+    """
+    environment = secrets_of(path, tmp_path)
+    result = CliRunner().invoke(main, ["check-config", str(path)], env=environment)
+    assert result.exit_code == 0, result.output
+    assert "0123456789abcdef" not in result.output
+    assert "********" in result.stdout or path.stem == "laptop"
+    assert (
+        tomllib.loads(result.stdout)["topics"]["partitions"]
+        == load_config(path, environment).topics.partitions
+    )
 
 
-def test_there_are_examples() -> None:
-    """The glob above found something."""
-    assert {path.stem for path in EXAMPLES} >= {"laptop", "ztf"}
+def test_examples_cover_the_sites() -> None:
+    """A laptop, ZTF in the open, LSST behind SASL and a registry, a large site."""
+    examples = {path.stem: path.read_text() for path in EXAMPLES}
+    assert set(examples) == {"laptop", "ztf", "lsst", "large-site"}
+    ztf, lsst = (tomllib.loads(examples[name]) for name in ("ztf", "lsst"))
+    assert ztf["source"]["nightly_topics"] == ["ztf_%Y%m%d_programid1"]
+    assert "options" not in ztf["source"]
+    assert lsst["source"]["options"]["security"]["protocol"] == "SASL_SSL"
+    assert lsst["ingest"]["schema_registry_url"]
+
+
+def test_nightly_topics_are_a_window_of_explicit_names() -> None:
+    """The last three nights by UTC date: one second later, another one begins."""
+    source = load_config(
+        None,
+        {
+            "BROKER_PLUGIN_SOURCE__NIGHTLY_TOPICS": "ztf_%Y%m%d_programid1,ztf_%Y%m%d_programid2",
+            "BROKER_PLUGIN_SOURCE__TOPICS": "extra",
+            "BROKER_PLUGIN_SOURCE__NIGHTS": "2",
+        },
+    ).source
+    before = datetime(2026, 2, 28, 23, 59, 59, tzinfo=UTC).timestamp()
+    nights = ["20260227", "20260228", "20260301"]
+    expected = [
+        ("extra", *(f"ztf_{night}_programid{n}" for night in pair for n in (1, 2)))
+        for pair in (nights[:2], nights[1:])
+    ]
+    assert [source.topics_at(before), source.topics_at(before + 1)] == expected
+
+
+@pytest.mark.parametrize("pattern", ["ztf_programid1", "ztf_%m%d", "ztf %Y%m%d", "ztf_%Y%m", "^ztf_.*"])
+def test_pattern_that_does_not_name_a_night(pattern: str) -> None:
+    """A name that repeats, no topic name, a wildcard."""
+    message = refusal(None, {"BROKER_PLUGIN_SOURCE__NIGHTLY_TOPICS": pattern})
+    assert "source.nightly_topics" in message
+    assert "expected" in message
 
 
 def test_file_overrides_default_and_environment_overrides_file(tmp_path: Path) -> None:
@@ -144,19 +208,114 @@ def test_variables_take_the_type_of_their_key() -> None:
     assert config.kafka.options == {"security.protocol": "SSL"}
 
 
+SASL = '"security.protocol" = "SASL_SSL", "sasl.mechanism" = "PLAIN", "sasl.username" = "me"'
+
+
 def test_one_librdkafka_option_from_the_environment_joins_those_of_the_file(tmp_path: Path) -> None:
     """Underscores stand for dots; the other options stay."""
-    path = write(tmp_path, '[kafka]\noptions = { "sasl.username" = "me" }\n')
+    path = write(tmp_path, f"[kafka]\noptions = {{ {SASL} }}\n")
     config = load_config(path, {"BROKER_PLUGIN_KAFKA__OPTIONS__SASL_PASSWORD": "12 34"})
-    assert config.kafka.options == {"sasl.username": "me", "sasl.password": "12 34"}
+    assert config.kafka.options["sasl.password"] == "12 34"
+    assert config.kafka.options["sasl.username"] == "me"
 
 
 def test_secret_from_a_mounted_file(tmp_path: Path) -> None:
     """_FILE names a file; its last line end is not part of the secret."""
     secret = tmp_path / "secret"
     secret.write_text("hunter2\n")
-    config = load_config(None, {"BROKER_PLUGIN_KAFKA__OPTIONS__SASL_PASSWORD_FILE": str(secret)})
-    assert config.kafka.options == {"sasl.password": "hunter2"}
+    path = write(tmp_path, f"[kafka]\noptions = {{ {SASL} }}\n")
+    config = load_config(path, {"BROKER_PLUGIN_KAFKA__OPTIONS__SASL_PASSWORD_FILE": str(secret)})
+    assert config.kafka.options["sasl.password"] == "hunter2"
+
+
+@pytest.mark.parametrize("key", ['"sasl.password_file"', "sasl.password_file"])
+def test_secret_that_the_file_names_a_file_of(tmp_path: Path, key: str) -> None:
+    """Quoted or dotted, and for our own keys, too; the environment still wins."""
+    secret = tmp_path / "secret"
+    secret.write_text("hunter2-hunter2-hunter2\n")
+    options = SASL.replace(", ", "\n")
+    text = f"[kafka.options]\n{options}\n{key} = '{secret}'\n[metrics]\ntoken_file = '{secret}'\n"
+    path = write(tmp_path, text)
+    config = load_config(path, {})
+    assert config.kafka.options["sasl.password"] == config.metrics.token == "hunter2-hunter2-hunter2"
+    other = load_config(path, {"BROKER_PLUGIN_METRICS__TOKEN": "another-token-of-16"})
+    assert other.metrics.token == "another-token-of-16"
+
+
+def test_secret_that_stands_in_the_file(tmp_path: Path) -> None:
+    """Each is refused, with the two ways that there are, and none is repeated in the message."""
+    options = SASL.replace(", ", "\n")
+    path = write(
+        tmp_path,
+        f'[kafka.options]\n{options}\n"sasl.password" = "hunter2"\n'
+        '[metrics]\ntoken = "hunter2-hunter2-hunter2"\n'
+        '[ingest]\nschema_registry_url = "https://me:hunter2@registry:8081"\n',
+    )
+    message = refusal(path, {})
+    assert "the configuration has 3 problems" in message
+    assert "hunter2" not in message
+    assert "kafka.options.sasl.password: holds a secret: not in this file, but in a file named by " in message
+    assert "sasl.password_file, or in BROKER_PLUGIN_KAFKA__OPTIONS__SASL_PASSWORD" in message
+    assert "metrics.token: holds a secret" in message
+    assert "in BROKER_PLUGIN_INGEST__SCHEMA_REGISTRY_URL or in a file that BROKER_" in message
+
+
+@pytest.mark.parametrize("content", [None, "", "\n"])
+def test_secret_file_without_a_secret(tmp_path: Path, content: str | None) -> None:
+    """Not there, or empty: the key and the file are named."""
+    if content is not None:
+        (tmp_path / "secret").write_text(content)
+    message = refusal(write(tmp_path, f"[metrics]\ntoken_file = '{tmp_path / 'secret'}'\n"), {})
+    assert f"metrics.token_file: the file '{tmp_path / 'secret'}'" in message
+
+
+def test_contradictions_show_beside_slips(tmp_path: Path) -> None:
+    """A misspelt key, a wrong value, a range within a section and what contradicts across sections: at once.
+
+    What rests on the default of a wrong key is not told.
+    """
+    path = write(
+        tmp_path,
+        '[source]\ntopics = ["variables.photometry"]\nnights = 5\n'
+        '[score]\nruntme = "onnx"\nperiod_min_days = 5.0\nperiod_max_days = 2.0\n'
+        '[kafka]\ntimeout_seconds = 400\n[kafka.options]\nsasl.username = "me"\n'
+        "[runner]\nbatch_seconds = 300\nsession_timeout_seconds = 1\n"
+        '[accumulate]\nwindow = "paper"\nrescore_after = 7\n',
+    )
+    lines = refusal(path, {}).splitlines()
+    for part in (
+        "unknown key score.runtme; did you mean score.runtime?",
+        "period_min_days (5) must be below period_max_days (2)",
+        "runner.session_timeout_seconds = 1: expected",
+        "variables.photometry is written by this installation (prefix 'variables')",
+        "source.nights = 5 has no effect without source.nightly_topics",
+        "kafka.timeout_seconds (400) must be below runner.max_poll_interval_seconds (300)",
+        "runner.batch_seconds (300) must be below runner.max_poll_interval_seconds (300)",
+        "kafka.options: sasl.username has no effect with security.protocol = 'PLAINTEXT'",
+        'accumulate.rescore_after has no effect with accumulate.window = "paper"',
+    ):
+        assert sum(part in line for line in lines) == 1, (part, lines)
+    assert lines[0] == "the configuration has 9 problems:"
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        ('"security.protocol" = "SASL_SSL", "sasl.mechanism" = "PLAIN"', "sasl.username and sasl.password"),
+        ('"ssl.ca.location" = "/ca.pem"', "ssl.ca.location has no effect"),
+        ('"security.protocol" = "SSL", "sasl.mechanism" = "PLAIN"', "sasl.mechanism has no effect"),
+        ('"security.protocol" = "sasl_ssl", "sasl.mechanism" = "OAUTHBEARER"', None),
+        ('"security.protocol" = "SSL", "ssl.ca.location" = "/ca.pem"', None),
+    ],
+)
+def test_security_options_make_a_whole(tmp_path: Path, options: str, complaint: str | None) -> None:
+    """A password without a mechanism, certificates without TLS: half of it would fail, or worse, not fail."""
+    path = write(tmp_path, f'[source]\nbootstrap = "survey:9092"\noptions = {{ {options} }}\n')
+    if complaint is None:
+        load_config(path, {})
+    else:
+        assert "source.options: " in refusal(path, {})
+        assert complaint in refusal(path, {})
 
 
 def test_secret_file_that_is_not_there(tmp_path: Path) -> None:
@@ -181,10 +340,16 @@ def test_option_that_exactly_once_needs_is_refused(tmp_path: Path) -> None:
 
 def test_our_credentials_stay_at_home(tmp_path: Path) -> None:
     """With a source of its own, kafka.options go to our cluster only."""
-    text = '[kafka]\noptions = { "sasl.password" = "ours" }\n[source]\nbootstrap = "elsewhere:9092"\n'
-    assert load_config(write(tmp_path, text), {}).source_options == {}
-    text = '[kafka]\noptions = { "sasl.password" = "ours" }\n'
-    assert load_config(write(tmp_path, text), {}).source_options == {"sasl.password": "ours"}
+    ours = """
+        [kafka.options]
+        security.protocol = "SASL_SSL"
+        sasl.mechanism = "PLAIN"
+        sasl.username = "me"
+    """
+    secret = {"BROKER_PLUGIN_KAFKA__OPTIONS__SASL_PASSWORD": "ours"}
+    elsewhere = '[source]\nbootstrap = "elsewhere:9092"\n'
+    assert load_config(write(tmp_path, ours + elsewhere), secret).source_options == {}
+    assert load_config(write(tmp_path, ours), secret).source_options["sasl.password"] == "ours"
 
 
 def test_limits_that_contradict_each_other(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from broker_plugin.errors import ConfigurationError
 from broker_plugin.photometry import QualityCuts
 
 SECRETS = {
+    "BROKER_PLUGIN_KAFKA__OPTIONS": '{"security.protocol": "SASL_SSL", "sasl.username": "me"}',
     "BROKER_PLUGIN_KAFKA__OPTIONS__SASL_PASSWORD": "hunter2",
+    "BROKER_PLUGIN_SOURCE__BOOTSTRAP": "survey:9092",
+    "BROKER_PLUGIN_SOURCE__OPTIONS__SECURITY_PROTOCOL": "SSL",
     "BROKER_PLUGIN_SOURCE__OPTIONS__SSL_KEY_PEM": "hunter2",
     "BROKER_PLUGIN_INGEST__SCHEMA_REGISTRY_URL": "https://me:hunter2@registry:8081",
 }
