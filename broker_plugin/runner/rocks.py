@@ -51,10 +51,13 @@ class RocksStore:
         options = ReadOptions()
         options.set_iterate_upper_bound(_successor(start))
         try:
-            for key, value in self._db.items(from_key=start, read_opt=options):
-                if not key.startswith(start):
-                    return
-                yield key[1:], value
+            # Not items(): at a block that cannot be read, it ends as if there were no more.
+            entries = self._db.iter(options)
+            entries.seek(start)
+            while entries.valid():
+                yield entries.key()[1:], entries.value()
+                entries.next()
+            entries.status()
         except Exception as error:
             raise LocalStateError(self._partition, str(error)) from error
 
@@ -107,9 +110,12 @@ class RocksStore:
 
     def _is_empty(self) -> bool:
         try:
-            return next(iter(self._db.keys()), None) is None
+            entries = self._db.iter()
+            entries.seek_to_first()
+            entries.status()
         except Exception:  # damaged: there is something
             return False
+        return not entries.valid()
 
     def close(self) -> None:
         """Let go of the files."""

@@ -65,19 +65,19 @@ def mixed_with_stale(caches: Caches, rng: random.Random) -> None:
 
 def truncated_sst(caches: Caches, rng: random.Random) -> None:
     # A table ends in the middle.
-    for path in _files(caches.victim, "*.sst"):
+    for path in _tables(caches):
         _truncate(path, rng.random())
 
 
 def garbled_sst(caches: Caches, rng: random.Random) -> None:
     # Some bytes of each table are others; its size is right.
-    for path in _files(caches.victim, "*.sst"):
+    for path in _tables(caches):
         _garble(path, rng)
 
 
 def deleted_sst(caches: Caches, rng: random.Random) -> None:
     # The tables are gone, the list of them is there.
-    for path in _files(caches.victim, "*.sst"):
+    for path in _tables(caches):
         path.unlink()
 
 
@@ -153,6 +153,12 @@ DAMAGES: tuple[Damage, ...] = (
     empty_files,
     unreadable_stamp,
 )
+
+
+def _tables(caches: Caches) -> Iterator[Path]:
+    # What a killed worker has left may all be in the log; whoever opens and closes it makes tables of that.
+    RocksStore(caches.victim.parent, int(caches.victim.name)).close()
+    yield from _files(caches.victim, "*.sst")
 
 
 def _replace(victim: Path, other: Path) -> None:

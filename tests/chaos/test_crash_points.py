@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from broker_plugin.app.audit import AuditReport
+from broker_plugin.errors import FencedError
 from tests.chaos.harness import KILLED, SESSION_SECONDS, Installation, note
 from tests.chaos.load import light_curves
 
@@ -69,6 +70,9 @@ class Victim:
             worker.wait_until_stopped()
             time.sleep(SESSION_SECONDS + 1.0)  # the group goes on without it; its next commit is refused
             worker.resume()
+            if worker.wait() == FencedError.exit_code:  # the cluster was first: it ended the transaction
+                self.die_at(point, empty=empty)
+                return
         if point in REBALANCE and point != "in_assign":
             self._installation.wait_for_progress(1)
             other = self._installation.worker("b", stages=self._stages)

@@ -26,7 +26,7 @@ SEED = 20190611
 FENCED = FencedError.exit_code
 LOAD = {"n_objects": 8, "n_epochs": 20000}
 MAX_POLL_SECONDS = 10.0  # the least that the configuration takes
-SOON_HUNG = {"RUNNER__MAX_POLL_INTERVAL_SECONDS": f"{MAX_POLL_SECONDS:g}"}
+SOON_HUNG = {"RUNNER__MAX_POLL_INTERVAL_SECONDS": f"{MAX_POLL_SECONDS:g}", "KAFKA__TIMEOUT_SECONDS": "5"}
 RECORDS_PER_SECOND = 60.0
 # Where a worker falls asleep: before it has a transaction, with one that holds nothing, with one that holds
 # everything, in the middle of a restore, in a rebalance callback.

@@ -67,7 +67,7 @@ def attack(installation: Installation, seed: int, *, times_out: bool) -> dict[st
         installation.wait_until_fed(feeder, 100)
         nth = rng.randint(2, 4)
         asleep = f"{rng.choice(['after_step', 'after_begin'])}:{nth}:stop"
-        first = owner(installation, "a", f"{asleep},after_changelog:{nth}:kill=0.5")
+        first = owner(installation, "a", f"{asleep},after_changelog:{nth}:kill=1.5")
         first.wait_until_stopped()
         second = owner(installation, "b")
         installation.wait_for_progress(100)  # the second owns what was the first's

@@ -12,7 +12,7 @@ from broker_plugin.errors import ConfigurationError
 from broker_plugin.runner.rocks import RocksStore
 from broker_plugin.runner.sorted_keys import SortedKeys
 from broker_plugin.runner.state import BatchState, CommittedState
-from broker_plugin.runner.store import CacheStamp, LocalStore, MemoryStore
+from broker_plugin.runner.store import CacheStamp, LocalStateError, LocalStore, MemoryStore
 
 KEYS = st.binary(min_size=1, max_size=3).filter(lambda key: not key.startswith(b"\x00\x00"))
 CHANGES = st.dictionaries(KEYS, st.none() | st.binary(max_size=4), max_size=20)
@@ -136,3 +136,24 @@ def test_a_directory_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"mend 'accumulate\.state_directory'"):
         RocksStore(tmp_path / "count", 0)
     assert (tmp_path / "count").read_text() == "not a directory"
+
+
+def test_unreadable_table_is_damage_and_not_the_end(tmp_path: Path) -> None:
+    """A garbled block must not look like a short history, nor its database like one that is empty."""
+    store = RocksStore(tmp_path, 0)
+    store.apply({b"%04d" % n: bytes(100) for n in range(2000)}, STAMP)
+    assert len(list(store.scan(b"00"))) == 100
+    store.close()
+    for table in store.path.glob("*.sst"):
+        data = bytearray(table.read_bytes())
+        data[50] ^= 255
+        table.write_bytes(data)
+
+    store = RocksStore(tmp_path, 0)
+    with pytest.raises(LocalStateError, match="checksum"):
+        list(store.scan(b"00"))
+    store.wipe()
+    assert list(store.scan(b"")) == []
+    store.apply({b"k": b"v"}, STAMP)
+    assert list(store.scan(b"")) == [(b"k", b"v")]
+    store.close()

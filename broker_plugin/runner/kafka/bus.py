@@ -136,7 +136,8 @@ class KafkaBus:
             try:
                 future.result(seconds)
             except FutureTimeoutError as silence:
-                raise self._unanswered(f"creating topic {name}") from silence
+                doing = f"creating topic {name}"
+                raise self._unanswered(doing) from silence
             except KafkaException as exception:
                 if error_of(exception).code() != KafkaError.TOPIC_ALREADY_EXISTS:
                     msg = f"creating topic {name}: {error_of(exception).str()}"
