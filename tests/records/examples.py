@@ -7,6 +7,7 @@ import numpy as np
 from broker_plugin.records.annotation import Annotation, Novelty, PeriodCandidate, PeriodReport
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.records.epoch import make_epochs
+from broker_plugin.records.label import Label
 from broker_plugin.records.photometry import ObjectPhotometry
 from broker_plugin.records.window import Window
 
@@ -91,4 +92,24 @@ DEAD_LETTER = DeadLetter(
     key=None,
     value=bytes(range(256)),
     headers=(("producer_timestamp", b"1767225600000"),),
+)
+
+LABEL = Label(
+    label_id="0123456789abcdef0123456789abcdef",
+    survey="lsst",
+    object_id=str(2**63 - 1),
+    band="g",
+    ra=359.999999,
+    dec=-89.5,
+    verdict="known",
+    class_="RRAB",
+    comment="Blazhko? période instable",
+    author="A. Astronomer",
+    labelled_at_ms=1_767_225_600_123,
+    annotation_id="ab" * 16,
+    window_id="cd" * 16,
+    model_digest="ab" * 32,
+    predicted_class="ECL",
+    energy=12.5,
+    period_days=None,
 )

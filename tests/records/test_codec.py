@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
 import fastavro
@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker_plugin.records import codec, schemas
+from broker_plugin.records import codec, label, schemas
+from broker_plugin.records.annotation import Neighbour
 from tests.records import examples
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -31,6 +32,7 @@ KINDS = {
         codec.decode_novelty,
     ),
     "dead_letter": (examples.DEAD_LETTER, codec.encode_dead_letter, codec.decode_dead_letter),
+    "label": (examples.LABEL, label.encode_label, label.decode_label),
 }
 
 
@@ -109,6 +111,15 @@ def test_damaged_bytes_raise_value_error_only(kind, framing, data) -> None:
         return
 
 
+def test_neighbours_survive_and_are_none_before_the_second_version() -> None:
+    """Training stars with their distances; bytes of the first version have none."""
+    near = (Neighbour("ASAS 123456-1234.5", "RRAB", 0.25), Neighbour("LINEAR 7", "RRCD", 1.5))
+    annotation = replace(examples.ANNOTATION, neighbours=near)
+    assert codec.decode_classification(codec.encode_classification(annotation, 0)) == annotation
+    old = codec.decode_classification((SAMPLES / "classification.v1.avro").read_bytes())
+    assert old.neighbours == ()
+
+
 def test_foreign_schema_is_named() -> None:
     """A fingerprint that is not shipped is told with what is."""
     with pytest.raises(ValueError, match=r"0000000000000000 is not a shipped photometry schema \(v1.avsc\)"):
@@ -126,8 +137,6 @@ def test_columns_of_unequal_length_are_refused() -> None:
 
 def test_ids_are_functions_of_the_content() -> None:
     """The window's id changes with an epoch, the annotation's with the model."""
-    from dataclasses import replace
-
     moved = examples.WINDOW.epochs.copy()
     moved["mag"][0] += 0.01
     assert replace(examples.WINDOW, epochs=moved).window_id != examples.WINDOW.window_id
