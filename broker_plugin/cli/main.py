@@ -8,10 +8,12 @@ import click
 
 from broker_plugin import __version__
 from broker_plugin.cli.audit import audit
+from broker_plugin.cli.board import board
 from broker_plugin.cli.check_config import check_config
 from broker_plugin.cli.dead_letters import dead_letters
 from broker_plugin.cli.demo import demo
 from broker_plugin.cli.failures import PluginGroup, exit_codes
+from broker_plugin.cli.filters import filters
 from broker_plugin.cli.replay import replay
 from broker_plugin.cli.run import run
 from broker_plugin.cli.simulate import simulate
@@ -19,7 +21,20 @@ from broker_plugin.cli.state import state
 from broker_plugin.cli.subscribe import subscribe
 from broker_plugin.cli.topics import topics
 
-_VERBS = (audit, check_config, dead_letters, demo, replay, run, simulate, state, subscribe, topics)
+_VERBS = (
+    audit,
+    board,
+    check_config,
+    dead_letters,
+    demo,
+    filters,
+    replay,
+    run,
+    simulate,
+    state,
+    subscribe,
+    topics,
+)
 
 
 @click.group(cls=PluginGroup, epilog=exit_codes(), context_settings={"help_option_names": ["-h", "--help"]})

@@ -13,8 +13,6 @@ from broker_plugin.errors import InputError, TopicError
 from broker_plugin.records.epoch import Origin
 from broker_plugin.records.window import WINDOW_EPOCHS
 
-_SURVEYS = ("ztf", "lsst")
-
 
 @click.group(cls=PluginGroup)
 def state() -> None:
@@ -23,9 +21,7 @@ def state() -> None:
 
 @state.command()
 @click.argument("object_id", metavar="OBJECT")
-@click.option(
-    "--survey", type=click.Choice(_SURVEYS), help="Not given: ztf if OBJECT begins with ZTF, else lsst."
-)
+@click.option("--survey", help="Not given: ztf if OBJECT begins with ZTF, else lsst.")
 @click.option(
     "--changelog", is_flag=True, help="Read the cluster's changelog instead of the local directory."
 )

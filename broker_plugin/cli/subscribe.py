@@ -13,6 +13,7 @@ import click
 from broker_plugin.cli.annotation_text import annotation_line
 from broker_plugin.cli.options import EXISTING_PATH, NEW_PATH, config_option
 from broker_plugin.cli.record_files import read_records
+from broker_plugin.cli.wanted import Chooser, chosen_filters
 from broker_plugin.config import Config
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import annotation_from_record, novelty_from_record
@@ -29,6 +30,13 @@ _KINDS = {"novelties": "novelty", "classifications": "classification"}
 @click.option(
     "--json", "as_json", is_flag=True, help="One JSON object a line, with all fields; ids are strings."
 )
+@click.option(
+    "--filter",
+    "filters",
+    multiple=True,
+    help="Only what passes: a filter of the configuration by name, or clauses in one line "
+    "('class=RRAB,RRCD probability>=0.8 mag<=18'). Repeated: what passes any of them.",
+)
 @click.option("--plot", "plot_directory", type=NEW_PATH, help="Draw each novelty into this folder, as a PNG.")
 @click.option("--from-beginning", is_flag=True, help="Start with what the topic holds already.")
 @click.option("--group", help="Consumer group: continue where it stopped. Without it, nothing is remembered.")
@@ -41,6 +49,7 @@ def subscribe(
     topic: str,
     file: Path | None,
     as_json: bool,
+    filters: tuple[str, ...],
     plot_directory: Path | None,
     from_beginning: bool,
     group: str | None,
@@ -53,13 +62,19 @@ def subscribe(
     probable class, the energy (high means unlike the training stars) with the share of training stars below
     it, and the period. End with Ctrl-C.
     """
+    chooser = Chooser(chosen_filters(config, filters))
     if file is not None:
         records: Iterable[tuple[str, dict[str, Any]]] = read_records(file, tuple(_KINDS.values()))
     else:
         records = _from_kafka(config, topic, from_beginning=from_beginning, group=group, until_end=until_end)
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
-        for kind, record in islice(records, most):
-            click.echo(to_json(record) if as_json else annotation_line(annotation_from_record(record)))
+        wanted = (
+            (kind, record, a)
+            for kind, record in records
+            if chooser.wants(a := annotation_from_record(record))
+        )
+        for kind, record, annotation in islice(wanted, most):
+            click.echo(to_json(record) if as_json else annotation_line(annotation))
             if plot_directory is not None and kind == "novelty":
                 _plot(record, plot_directory)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 import tarfile
 from pathlib import Path
 
@@ -58,6 +59,63 @@ def test_simulate_with_an_impossible_setting(call: Call, tmp_path: Path) -> None
     """Exit code 2."""
     assert call("simulate", tmp_path / "a", "--bands", "w").exit_code == 2
     assert call("simulate", tmp_path / "a", "--from-parquet", tmp_path, "--survey", "lsst").exit_code == 2
+
+
+def test_simulate_a_chosen_mixture(call: Call, tmp_path: Path) -> None:
+    """Only the kinds that were asked for, sparse alerts, LSST packets as on the wire, that replay reads."""
+    words = "--survey lsst --framing registry --lsst-schema 11.0 --mixture ew=3,RRAB --min-alert-gap 20"
+    result = call("simulate", tmp_path / "a", *words.split(), "--objects", 4, "--nights", 60, "--bands", "r")
+    assert result.exit_code == 0, result.output
+    with (tmp_path / "a" / "truth.csv").open() as stream:
+        truth = list(csv.DictReader(stream))
+    assert sorted(row["kind"] for row in truth) == ["EW", "EW", "EW", "RRAB"]
+    assert all(int(row["n_alerts"]) <= 3 for row in truth)
+    packets = members(tmp_path / "a")
+    assert packets
+    assert {packet[:5] for packet in packets} == {bytes([0]) + (1100).to_bytes(4, "big")}
+    table = call("replay", tmp_path / "a", "--to", tmp_path / "out").stdout
+    assert any(line.split() == ["alerts", str(len(packets))] for line in table.splitlines())
+
+
+def test_simulate_with_stamps(call: Call, tmp_path: Path) -> None:
+    """Cut-outs of about the size asked make the packets larger by about three of them."""
+    words = ("--objects", 2, "--nights", 6, "--seed", 5, "--bands", "r")
+    for name, size in (("bare", 0), ("full", 5000)):
+        assert call("simulate", tmp_path / name, *words, "--stamp-bytes", size).exit_code == 0
+    bare, full = (
+        sum(map(len, packets)) / len(packets)
+        for packets in (members(tmp_path / "bare"), members(tmp_path / "full"))
+    )
+    assert 0.7 * 15_000 < full - bare < 1.3 * 15_000
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--mixture", "RRAB=much"), "KIND=WEIGHT"),
+        (("--mixture", "QUASAR=1"), "QUASAR"),
+        (("--lsst-schema", "11.0"), "ZTF packets are of schema 4.02"),
+        (("--framing", "registry"), "framing"),
+        (("--from-parquet", ".", "--nights", 7, "--bands", "r"), "leave out --nights, --bands"),
+    ],
+)
+def test_simulate_with_options_that_do_not_fit(
+    call: Call, tmp_path: Path, words: tuple[object, ...], told: str
+) -> None:
+    """Exit code 2, and what was found."""
+    result = call("simulate", tmp_path / "a", *words)
+    assert result.exit_code == 2
+    assert told in result.output
+
+
+def test_names_in_the_help_of_simulate() -> None:
+    """The command spells out what the simulator knows."""
+    from broker_plugin.simulate import kinds, settings
+
+    module = sys.modules["broker_plugin.cli.simulate"]
+    assert set(module.KIND_NAMES.split(", ")) == set(kinds.KINDS)
+    assert module.LSST_SCHEMA_VERSIONS == settings.LSST_SCHEMA_VERSIONS
+    assert module.FRAMINGS == settings.FRAMINGS
 
 
 def test_offline(call: Call, archives: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import threading
@@ -10,7 +11,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from broker_plugin import metrics as metrics_module
+from broker_plugin.app import endpoints
 from broker_plugin.metrics import MetricsServer
 from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.memory import MemoryBus
@@ -53,8 +54,9 @@ def test_stopped_by_a_signal(call: Call, bus: MemoryBus, monkeypatch: pytest.Mon
             super().__init__(*args, **kwargs)  # type: ignore[arg-type]  # passed through
             servers.append(self)
 
-    monkeypatch.setattr(metrics_module, "MetricsServer", Remembered)
+    monkeypatch.setattr(endpoints, "MetricsServer", Remembered)
     monkeypatch.setenv("BROKER_PLUGIN_METRICS__PORT", "0")
+    monkeypatch.setenv("BROKER_PLUGIN_LOG__FORMAT", "json")
     before = signal.getsignal(signal.SIGTERM)
     pages: list[str] = []
 
@@ -76,3 +78,7 @@ def test_stopped_by_a_signal(call: Call, bus: MemoryBus, monkeypatch: pytest.Mon
     assert result.exit_code == 0
     assert 'broker_plugin_dead_letters_total{reason="' in pages[-1]
     assert 'broker_plugin_partitions_owned{stage="ingest"} 1.0' in pages[-1]
+    # Normal running is quiet: the start and the end, nothing in between; the damaged packet is a count.
+    told = [json.loads(line) for line in result.stderr.splitlines()]
+    assert [line["message"].split()[0] for line in told] == ["running", "stopped:"]
+    assert all({"time", "level", "logger", "message"} <= line.keys() for line in told)

@@ -46,4 +46,4 @@ def test_counters_of_a_run_balance(tmp_path) -> None:
     assert total("windows_emitted_total") == total("annotations_total") + total("windows_skipped_total") > 0
     assert total("annotations_total") == total("periods_total") == total("energy_count")
     # Every stage has left its group, and took its objects out of the gauges.
-    assert total("objects") == 0
+    assert total("objects") == total("partitions_owned") == 0

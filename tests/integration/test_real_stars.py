@@ -23,8 +23,8 @@ from broker_plugin.simulate.from_parquet import simulate_from_parquet
 from tests.conftest import kafka_settings
 from tests.integration.pipeline import committed, create_topics, publish, run_until_idle
 from tests.shared import shared_path
-from training.evaluate import score_windows
 from training.periods import SEARCH, periods_for
+from training.scored import score_windows
 from training.windows import read_windows
 
 pytestmark = pytest.mark.kafka
@@ -121,8 +121,7 @@ def test_scores_equal_the_evaluation_of_the_training_package(outcome, tmp_path) 
     scorer = open_scorer(default_bundle_path())
     scores = score_windows(scorer, table, periods.period_days, index)
     evaluated = {
-        (table.star_id[i], int(table.chunk[i])): (periods.period_days[i], score)
-        for i, score in zip(index, scores, strict=True)
+        (table.star_id[i], int(table.chunk[i])): (periods.period_days[i], row) for row, i in enumerate(index)
     }
 
     assert len(evaluated) == len(outcome.annotations)
@@ -131,8 +130,8 @@ def test_scores_equal_the_evaluation_of_the_training_package(outcome, tmp_path) 
         star = star_of(outcome, annotation)
         key = (star, chunks[star])
         chunks[star] += 1
-        period_days, score = evaluated[key]
+        period_days, row = evaluated[key]
         assert annotation.period.fold_days == pytest.approx(period_days, rel=1e-6), key
         streamed = np.array([annotation.probabilities[name] for name in scorer.bundle.manifest.classes])
-        np.testing.assert_allclose(streamed, score.probabilities, rtol=0, atol=1e-4, err_msg=str(key))
-        assert annotation.energy == pytest.approx(score.energy, rel=1e-4, abs=1e-3), key
+        np.testing.assert_allclose(streamed, scores.probabilities[row], rtol=0, atol=1e-4, err_msg=str(key))
+        assert annotation.energy == pytest.approx(scores.energy[row], rel=1e-4, abs=1e-3), key

@@ -124,8 +124,14 @@ def test_gauges_follow_objects_from_waiting_to_ready_and_through_a_restart() -> 
     counted = totals(run(stage, state, [stream(399)]))
     census = totals([StepResult(observations=list(stage.partition_opened(0, state)))])
 
-    expected = {("objects", (("state", "ready"),)): 1, ("objects", (("state", "waiting"),)): 1}
-    assert {key: n for key, n in counted.items() if key[0] == "objects"} == expected
+    expected = {
+        ("objects", (("state", "ready"),)): 1,
+        ("objects", (("state", "waiting"),)): 1,
+        ("object_progress_ratio", (("le", "1.5"),)): 1,
+        ("object_progress_ratio", (("le", "0.995"),)): 1,
+    }
+    gauges = ("objects", "object_progress_ratio")
+    assert {key: n for key, n in counted.items() if key[0] in gauges and n} == expected
     assert census == expected
     assert totals([StepResult(observations=list(stage.partition_closed(0, state)))]) == {
         key: -n for key, n in expected.items()

@@ -1,0 +1,166 @@
+"""Lasair annotations, for its Kafka and for its REST interface.
+
+Written against lasair 0.1.4 on PyPI (``lasair_client.annotate``, ``annotate_list``, ``lasair_producer``) and
+the server's side of both in lsst-uk/lasair-lsst and lsst-uk/lasair4 (``webserver/lasairapi/serializers.py``,
+``services/annotations/kafkaPush/kafka2annotation.py``, ``common/schema/*/annotations.py``).
+
+What limits the record:
+
+- Lengths: ``version`` 16 (client), ``classification`` 80, ``explanation`` and ``url`` 1024, ``classdict``
+  4096 as JSON text, ``topic`` 255 (server).
+- The server puts the values between apostrophes into SQL: an apostrophe ends the value, a backslash changes
+  it, and a number instead of a string ends its program. All are strings here, without either.
+- The Kafka side passes over empty values, and over annotations without a classification.
+- One annotation an object and annotator: the next one replaces it, whatever its band.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from broker_plugin.outputs.publication import Publication, Translated
+from broker_plugin.records.annotation import Annotation
+
+VERSION_LENGTH = 16
+CLASSIFICATION_LENGTH = 80
+EXPLANATION_LENGTH = 1024
+CLASSDICT_LENGTH = 4096
+URL_LENGTH = 1024
+ANNOTATOR_LENGTH = 255
+
+NOVEL = "NOVEL"
+"""Classification of what is above the novelty threshold: one word, so that a Lasair filter can ask for it."""
+
+URL_FIELDS = ("survey", "object_id", "band", "ra", "dec", "annotation_id")
+"""What an address may name in braces."""
+
+_OBJECT_ID = re.compile(r"[A-Za-z0-9_.-]{1,255}")
+_UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]+")
+
+
+@dataclass(frozen=True, slots=True)
+class LasairFormat:
+    """Annotations of one annotator.
+
+    Attributes
+    ----------
+    annotator : str
+        Its name as agreed with Lasair, what their documents call its topic.
+    url : str
+        Address of a page about the object, with names from :data:`URL_FIELDS` in braces; empty for none.
+    """
+
+    annotator: str
+    url: str = ""
+
+    def translate(self, publication: Publication) -> Translated:
+        """Return the JSON object that Lasair's Kafka takes; for REST, :func:`rest_form` makes its form."""
+        return Translated(json.dumps(self.annotation(publication.annotation), separators=(",", ":")).encode())
+
+    def annotation(self, annotation: Annotation) -> dict[str, Any]:
+        """Return the annotation with ``classdict`` as an object.
+
+        Raises
+        ------
+        ValueError
+            The object's id has characters that no survey gives, or something is longer than Lasair takes.
+        """
+        if not _OBJECT_ID.fullmatch(annotation.object_id):
+            msg = f"object id {annotation.object_id!r}: expected letters and digits, at most 255"
+            raise ValueError(msg)
+        record: dict[str, Any] = {
+            "objectId": annotation.object_id,
+            "topic": self.annotator,
+            "version": harmless(annotation.model_version)[:VERSION_LENGTH],
+            "classification": NOVEL if annotation.novel else harmless(annotation.predicted_class),
+            "explanation": harmless(explanation(annotation))[:EXPLANATION_LENGTH],
+            "classdict": class_dictionary(annotation),
+            "url": harmless(self.url.format(**{name: getattr(annotation, name) for name in URL_FIELDS})),
+        }
+        for name, limit in (("classification", CLASSIFICATION_LENGTH), ("url", URL_LENGTH)):
+            if len(record[name]) > limit:
+                msg = (
+                    f"{name} has {len(record[name])} characters, Lasair takes {limit}: {record[name][:80]}..."
+                )
+                raise ValueError(msg)
+        length = len(json.dumps(record["classdict"]))
+        if length > CLASSDICT_LENGTH:
+            msg = f"classdict has {length} characters, Lasair takes {CLASSDICT_LENGTH}"
+            raise ValueError(msg)
+        return {name: value for name, value in record.items() if value}
+
+
+def rest_form(record: dict[str, Any]) -> dict[str, str]:
+    """Return the annotation as the REST interface takes it: every field there, ``classdict`` as JSON text.
+
+    Parameters
+    ----------
+    record : dict
+        As :meth:`LasairFormat.annotation` returns it, or decoded from what ``translate`` returned.
+    """
+    return {
+        "objectId": record["objectId"],
+        "topic": record["topic"],
+        "classification": record["classification"],
+        "version": record.get("version") or "0.1",  # the client's own default
+        "explanation": record.get("explanation", ""),
+        "classdict": json.dumps(record["classdict"]),
+        "url": record.get("url", ""),
+    }
+
+
+def harmless(text: str) -> str:
+    """Return the text without what their SQL would take for its own, on one line."""
+    return _UNPRINTABLE.sub(" ", text).replace("'", "").replace("\\", "")
+
+
+def explanation(annotation: Annotation) -> str:
+    """Return two or three sentences for a person."""
+    share = annotation.probabilities.get(annotation.predicted_class, 0.0)
+    period = annotation.period.value_days
+    rank = f"energy {annotation.energy:.2f}, above {annotation.energy_percentile:.1f} % of the training stars"
+    if annotation.p_value is not None:
+        rank += f" (p {annotation.p_value:.2g})"
+    parts = [
+        f"{'Unlike the known kinds' if annotation.novel else 'Like a known kind'}: {rank}.",
+        f"Nearest class {annotation.predicted_class} ({share:.0%}), from {annotation.n_epochs} epochs in "
+        f"{annotation.band}, mean {annotation.mean_mag:.2f} mag.",
+        f"Period {period:.6g} d." if period is not None else "No significant period.",
+    ]
+    if annotation.quality_flags:
+        parts.append(f"Doubts: {', '.join(flag.replace('_', ' ') for flag in annotation.quality_flags)}.")
+    return " ".join(parts)
+
+
+def class_dictionary(annotation: Annotation) -> dict[str, Any]:
+    """Return what a machine wants to know, in few digits: Lasair keeps 4096 characters."""
+    return {
+        "annotation_id": annotation.annotation_id,
+        "band": harmless(annotation.band),
+        "class": harmless(annotation.predicted_class),
+        "probabilities": {harmless(name): round(p, 4) for name, p in annotation.probabilities.items()},
+        "novel": annotation.novel,
+        "energy": _number(annotation.energy, 3),
+        "energy_percentile": _number(annotation.energy_percentile, 2),
+        "p_value": None if annotation.p_value is None else _number(annotation.p_value, 5),
+        "period_days": None
+        if annotation.period.value_days is None
+        else _number(annotation.period.value_days, 8),
+        "mean_mag": _number(annotation.mean_mag, 3),
+        "n_epochs": annotation.n_epochs_total,
+        "last_epoch_mjd": _number(annotation.last_epoch_mjd, 5),
+        "flags": [harmless(flag) for flag in annotation.quality_flags],
+        "model": harmless(f"{annotation.model_name} {annotation.model_version}"),
+    }
+
+
+def _number(value: float, digits: int) -> float:
+    """Return a rounded number; raises ValueError for what JSON has not."""
+    if not math.isfinite(value):
+        msg = f"{value} in an annotation has no JSON form"
+        raise ValueError(msg)
+    return round(value, digits)
