@@ -18,7 +18,7 @@ from broker_plugin.records.window import WINDOW_EPOCHS, Window
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
 from broker_plugin.stages.tally import Tally
-from broker_plugin.stages.timing import delays
+from broker_plugin.stages.timing import Headers, delays, passed_on
 
 PeriodCatalogue = Mapping[tuple[str, str], float]
 """Known periods in days by (survey, object_id)."""
@@ -80,8 +80,8 @@ class ScoreStage:
             ]
         )
         processed_at_ms = round(self._clock() * 1000)
-        for window, period, score in zip(windows, periods, scores, strict=True):
-            self._publish(window, period, score, processed_at_ms, tally)
+        for (window, message), period, score in zip(usable, periods, scores, strict=True):
+            self._publish(window, period, score, processed_at_ms, headers=passed_on(message), tally=tally)
         tally.observations.extend(delays(windows, [message for _, message in usable]))
         return tally.result()
 
@@ -135,13 +135,19 @@ class ScoreStage:
         ]
 
     def _publish(
-        self, window: Window, period: PeriodReport, score: Score, processed_at_ms: int, tally: Tally
+        self,
+        window: Window,
+        period: PeriodReport,
+        score: Score,
+        processed_at_ms: int,
+        *,
+        headers: Headers,
+        tally: Tally,
     ) -> None:
         annotation = compose_annotation(window, period, score, self._provenance)
         key = object_key(window.survey, window.object_id)
-        tally.outputs.append(
-            Output(self._classifications_topic, key, encode_classification(annotation, processed_at_ms))
-        )
+        classification = encode_classification(annotation, processed_at_ms)
+        tally.outputs.append(Output(self._classifications_topic, key, classification, headers))
         tally.count("annotations_total", **{"class": annotation.predicted_class})
         tally.count("periods_total", outcome=_outcome(period))
         tally.observe("energy", annotation.energy)
@@ -149,7 +155,8 @@ class ScoreStage:
             tally.observe("drift_psi", value, feature=feature)
         if annotation.novel:
             novelty = compose_novelty(window, annotation, score)
-            tally.outputs.append(Output(self._novelties_topic, key, encode_novelty(novelty, processed_at_ms)))
+            record = encode_novelty(novelty, processed_at_ms)
+            tally.outputs.append(Output(self._novelties_topic, key, record, headers))
             tally.count("novelties_total")
 
 

@@ -194,3 +194,14 @@ def test_novelty_carries_the_light_curve(stage, scorer) -> None:
     np.testing.assert_array_equal(novelty.mag, sent.epochs["mag"])
     assert novelty.reconstruction_mag.shape == (200,)
     assert np.isfinite(novelty.reconstruction_mag).all()
+
+
+def test_when_the_alert_was_consumed_travels_on(stage) -> None:
+    """What ingest noted goes on with each annotation; other headers stay behind."""
+    headers = (("consumed-at-ms", b"1700000000000"), ("traceparent", b"x"))
+    message = Message("t.lightcurves", 0, 0, b"k", encode_window(window()), headers=headers)
+
+    result = stage.step([message], DictState())
+
+    assert result.outputs
+    assert {o.headers for o in result.outputs} == {(("consumed-at-ms", b"1700000000000"),)}
