@@ -17,6 +17,8 @@ def set_up_logging(config: LogConfig) -> None:
     """Send the process's log to stderr, as the configuration says."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines() if config.format == "json" else _Text())
+    # What libraries say to nobody in particular is for their developers, unless it is a warning.
+    handler.addFilter(lambda record: record.name != "root" or record.levelno >= logging.WARNING)
     logging.basicConfig(level=config.level, handlers=[handler], force=True)
     logging.getLogger("broker_plugin.runner.kafka.librdkafka").setLevel(logging.NOTSET)
 

@@ -49,7 +49,9 @@ def test_check_config_prints_what_it_comes_to(
     """File and environment together, secrets masked, explained on request."""
     path = tmp_path / "site.toml"
     path.write_text('prefix = "mine"\n')
-    monkeypatch.setenv("BROKER_PLUGIN_KAFKA__OPTIONS__SASL_PASSWORD", "hunter2")
+    options = {"SECURITY_PROTOCOL": "SASL_SSL", "SASL_MECHANISM": "PLAIN", "SASL_USERNAME": "me"}
+    for name, value in {**options, "SASL_PASSWORD": "hunter2"}.items():
+        monkeypatch.setenv(f"BROKER_PLUGIN_KAFKA__OPTIONS__{name}", value)
     plain, explained = call("check-config", path), call("check-config", "--explain", path)
     assert plain.exit_code == explained.exit_code == 0
     assert 'prefix = "mine"' in plain.output
@@ -93,3 +95,15 @@ def test_log_lines(capsys: pytest.CaptureFixture[str]) -> None:
     assert '"offset": 7' in err
     assert " offset=7" in err
     assert err.count("ValueError: broken") == 2
+
+
+def test_chatter_of_libraries_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    """A line to the root logger comes from a library that speaks to its developers; warnings are kept."""
+    set_up_logging(LogConfig())
+    logging.info("an optional package was not found")
+    logging.warning("something is wrong")
+    logging.getLogger("broker_plugin.test").info("our own")
+    err = capsys.readouterr().err
+    assert "optional" not in err
+    assert "something is wrong" in err
+    assert "our own" in err
