@@ -71,6 +71,7 @@ def compose_annotation(
         model_version=provenance.model_version,
         model_digest=provenance.model_digest,
         code_version=provenance.code_version,
+        neighbours=score.neighbours,
     )
 
 

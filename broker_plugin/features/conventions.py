@@ -9,7 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-AuxiliaryFeature = Literal["mean", "std", "log10_period"]
+from broker_plugin.features.structure import STRUCTURE_FEATURES
+
+AUXILIARY_FEATURES = ("mean", "std", *STRUCTURE_FEATURES)
+"""Names that :attr:`InputConventions.auxiliary` may hold: mean and standard deviation [mag], and the
+features of :mod:`broker_plugin.features.structure`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,13 @@ class InputConventions:
         time 0 of the time scale (published code). A shift of all times changes nothing under the first two.
     lag : {"backward", "forward"}
         ``t_j - t_(j-1)`` with the first 0 (paper) or ``t_(j+1) - t_j`` with the last 0 (published code).
-    auxiliary : tuple of {"mean", "std", "log10_period"}
-        z_a in order: mean magnitude, population standard deviation [mag], log10 of the period in days.
+    auxiliary : tuple of str
+        Names out of :data:`AUXILIARY_FEATURES`, in the order in which the network takes them. The paper has
+        mean magnitude, population standard deviation [mag] and log10 of the period [d].
     auxiliary_mean, auxiliary_scale : tuple of float
-        Each feature enters the network as ``(feature - mean) / scale``.
+        Each feature enters the network as ``(feature - mean) / scale``; a missing one (NaN) as 0.
+    auxiliary_clip : float or None
+        Scaled features are cut at plus and minus this; None: not at all.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
@@ -38,14 +45,22 @@ class InputConventions:
     fold_unit: Literal["phase", "days"]
     phase_zero: Literal["minimum_light", "first_epoch", "time_origin"]
     lag: Literal["backward", "forward"]
-    auxiliary: tuple[AuxiliaryFeature, ...]
+    auxiliary: tuple[str, ...]
     auxiliary_mean: tuple[float, ...]
     auxiliary_scale: tuple[float, ...]
+    auxiliary_clip: float | None = None
 
     def __post_init__(self) -> None:
         lengths = {len(self.auxiliary), len(self.auxiliary_mean), len(self.auxiliary_scale)}
         if len(lengths) != 1:
             msg = f"auxiliary, auxiliary_mean and auxiliary_scale differ in length: {sorted(lengths)}"
+            raise ValueError(msg)
+        unknown = [name for name in self.auxiliary if name not in AUXILIARY_FEATURES]
+        if unknown:
+            msg = f"auxiliary {unknown[0]!r} is not known; expected some of {', '.join(AUXILIARY_FEATURES)}"
+            raise ValueError(msg)
+        if self.auxiliary_clip is not None and not self.auxiliary_clip > 0:
+            msg = f"auxiliary_clip must be positive, found {self.auxiliary_clip}"
             raise ValueError(msg)
         if not all(scale > 0 for scale in self.auxiliary_scale):
             msg = f"auxiliary_scale must be positive, found {self.auxiliary_scale}"

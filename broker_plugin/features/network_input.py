@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.features.conventions import InputConventions
+from broker_plugin.features.structure import STRUCTURE_FEATURES, structure_features
 from broker_plugin.records.epoch import FloatArray
 
 IntArray = npt.NDArray[np.intp]
@@ -29,7 +30,9 @@ class NetworkInput:
     error : ndarray, shape (n, L)
         ``magerr / std``, in the order of the fold.
     auxiliary : ndarray, shape (n, k)
-        z_a, scaled as the conventions say.
+        Scaled as the conventions say.
+    raw_auxiliary : ndarray, shape (n, k), float64
+        The same before scaling, in the units of their definitions.
     mean_mag, std_mag, period_days : ndarray, shape (n,), float64
         Mean and population standard deviation of the magnitudes, and the fold period.
     order : ndarray, shape (n, L), intp
@@ -41,6 +44,7 @@ class NetworkInput:
     sequence: npt.NDArray[np.floating[Any]]
     error: npt.NDArray[np.floating[Any]]
     auxiliary: npt.NDArray[np.floating[Any]]
+    raw_auxiliary: FloatArray
     mean_mag: FloatArray
     std_mag: FloatArray
     period_days: FloatArray
@@ -67,6 +71,7 @@ def build_network_input(
     conventions: InputConventions,
     *,
     phase_offset: npt.ArrayLike = 0.0,
+    raw_auxiliary: FloatArray | None = None,
     dtype: npt.DTypeLike = np.float32,
 ) -> NetworkInput:
     """Fold windows, take lags, normalise magnitudes and compute the auxiliary features.
@@ -84,6 +89,8 @@ def build_network_input(
     conventions : InputConventions
     phase_offset : array_like, shape (n,) or scalar, default 0
         Added to the phase before it is reduced to [0, 1); training draws it at random, the stream leaves it.
+    raw_auxiliary : ndarray, shape (n, k), optional
+        The auxiliary features before scaling, where the caller has them already.
     dtype : dtype, default float32
         Of ``sequence``, ``error`` and ``auxiliary``.
 
@@ -128,10 +135,14 @@ def build_network_input(
     phase = np.empty_like(folded)
     in_days = conventions.fold_unit == "days"
     np.put_along_axis(phase, time_order, folded / periods[:, None] if in_days else folded, axis=1)
+    raw = raw_auxiliary
+    if raw is None:
+        raw = compute_auxiliary(times, magnitudes, periods, conventions)
     built = NetworkInput(
         sequence=sequence,
         error=error,
-        auxiliary=_auxiliary(mean, std, periods, conventions).astype(dtype),
+        auxiliary=scale_auxiliary(raw, conventions).astype(dtype),
+        raw_auxiliary=raw,
         mean_mag=mean,
         std_mag=std,
         period_days=periods,
@@ -143,23 +154,27 @@ def build_network_input(
     return built
 
 
-def raw_auxiliary(
-    mean_mag: FloatArray,
-    std_mag: FloatArray,
-    period_days: FloatArray,
-    conventions: InputConventions,
+def compute_auxiliary(
+    times: FloatArray, magnitudes: FloatArray, period_days: FloatArray, conventions: InputConventions
 ) -> FloatArray:
-    """Return the auxiliary features before scaling, shape (n, k), in the order of the conventions."""
-    columns = {"mean": mean_mag, "std": std_mag, "log10_period": np.log10(period_days)}
-    return np.stack([columns[name] for name in conventions.auxiliary], axis=1)
+    """Return the auxiliary features before scaling, shape (n, k), of windows in time order."""
+    names = conventions.auxiliary
+    columns = {
+        "mean": magnitudes.mean(axis=1),
+        "std": magnitudes.std(axis=1),
+        "log10_period": np.log10(period_days),
+    }
+    if any(name in STRUCTURE_FEATURES and name not in columns for name in names):
+        columns |= structure_features(times, magnitudes, period_days)
+    return np.stack([columns[name] for name in names], axis=1)
 
 
-def _auxiliary(
-    mean_mag: FloatArray, std_mag: FloatArray, period_days: FloatArray, conventions: InputConventions
-) -> FloatArray:
-    raw = raw_auxiliary(mean_mag, std_mag, period_days, conventions)
-    scaled: FloatArray = (raw - np.array(conventions.auxiliary_mean)) / np.array(conventions.auxiliary_scale)
-    return scaled
+def scale_auxiliary(raw: FloatArray, conventions: InputConventions) -> FloatArray:
+    """Return raw features, shape (n, k), as the network takes them."""
+    scaled = (raw - np.array(conventions.auxiliary_mean)) / np.array(conventions.auxiliary_scale)
+    if conventions.auxiliary_clip is not None:
+        scaled = np.clip(scaled, -conventions.auxiliary_clip, conventions.auxiliary_clip)
+    return np.asarray(np.nan_to_num(scaled, nan=0.0), dtype=np.float64)
 
 
 def _phase_of_minimum(times: FloatArray, magnitudes: FloatArray, periods: FloatArray) -> FloatArray:

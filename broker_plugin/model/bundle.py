@@ -2,7 +2,8 @@
 
 ``manifest.json``, ``network.keras``, ``network.onnx``, ``mixture.npz`` (mixture, quantiles of the training
 energies, calibration energies), ``golden.npz`` (windows and what this model must say of them),
-``report.json``, ``MODEL_CARD.md``. No pickle anywhere.
+``report.json``, ``MODEL_CARD.md``; optional: ``stars.npz`` (z of the training windows) and ``reference.json``
+(distributions of the features over them). No pickle anywhere.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +20,22 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import TypeAdapter, ValidationError
 
+from broker_plugin import drift
+from broker_plugin.drift import Distribution
 from broker_plugin.errors import BundleError
 from broker_plugin.model.manifest import FORMAT_VERSION, Manifest
 from broker_plugin.model.mixture import Mixture
+from broker_plugin.model.reference_stars import ReferenceStars
 from broker_plugin.records.epoch import Float32Array, FloatArray
 
 MANIFEST = "manifest.json"
 FILES = ("network.keras", "network.onnx", "mixture.npz", "golden.npz", "report.json", "MODEL_CARD.md")
 """The files that the manifest lists with their sha256."""
+
+STARS = "stars.npz"
+REFERENCE = "reference.json"
+OPTIONAL_FILES = (STARS, REFERENCE)
+"""Files that are verified where the manifest lists them."""
 
 _MIXTURE_ARRAYS = (
     "weights",
@@ -36,6 +46,7 @@ _MIXTURE_ARRAYS = (
     "energy_quantiles",
     "calibration_energies",
 )
+_OPTIONAL_ARRAYS = ("calibration_classes",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +89,12 @@ class Bundle:
     calibration_energies : ndarray, shape (c,), float64
         Energies of held-out known stars, increasing; empty when the bundle is not calibrated.
     golden : GoldenVectors
+    calibration_classes : ndarray, shape (c,), int64
+        Predicted class of each calibration energy; empty where p-values do not look at the class.
+    reference_stars : ReferenceStars or None
+        Training windows in z.
+    reference : mapping of str to Distribution
+        Distributions of named features over the training windows; empty without ``reference.json``.
     """
 
     path: Path
@@ -87,6 +104,9 @@ class Bundle:
     energy_quantiles: FloatArray
     calibration_energies: FloatArray
     golden: GoldenVectors
+    calibration_classes: npt.NDArray[np.int64] = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    reference_stars: ReferenceStars | None = None
+    reference: Mapping[str, Distribution] = field(default_factory=dict)
 
 
 def default_bundle_path() -> Path:
@@ -107,7 +127,7 @@ def load_bundle(path: Path) -> Bundle:
     """
     manifest_bytes = _read(path, MANIFEST)
     manifest = _parse_manifest(path / MANIFEST, manifest_bytes)
-    contents = {name: _read(path, name) for name in FILES}
+    contents = {name: _read(path, name) for name in manifest.sha256}
     for name, content in contents.items():
         found = hashlib.sha256(content).hexdigest()
         if found != manifest.sha256[name]:
@@ -116,12 +136,16 @@ def load_bundle(path: Path) -> Bundle:
                 "the file is damaged or foreign, install the bundle again"
             )
             raise BundleError(msg)
-    arrays = _read_arrays(path / "mixture.npz", contents["mixture.npz"], _MIXTURE_ARRAYS)
+    arrays = _read_arrays(
+        path / "mixture.npz", contents["mixture.npz"], _MIXTURE_ARRAYS, optional=_OPTIONAL_ARRAYS
+    )
     golden_names = tuple(field.name for field in fields(GoldenVectors))
     golden = GoldenVectors(**_read_arrays(path / "golden.npz", contents["golden.npz"], golden_names))
     mixture = _build_mixture(path, manifest, arrays)
     quantiles, calibration = arrays["energy_quantiles"], arrays["calibration_energies"]
+    calibration_classes = arrays.get("calibration_classes", np.empty(0, dtype=np.int64))
     _check_calibration(path, manifest, quantiles, calibration)
+    _check_calibration_classes(path, manifest, calibration_classes)
     _check_golden(path, manifest, golden)
     return Bundle(
         path=path,
@@ -131,6 +155,9 @@ def load_bundle(path: Path) -> Bundle:
         energy_quantiles=quantiles,
         calibration_energies=calibration,
         golden=golden,
+        calibration_classes=calibration_classes,
+        reference_stars=_read_stars(path, manifest, contents[STARS]) if STARS in contents else None,
+        reference=_read_reference(path, contents[REFERENCE]) if REFERENCE in contents else {},
     )
 
 
@@ -154,9 +181,10 @@ def _parse_manifest(path: Path, content: bytes) -> Manifest:
     if manifest.format_version != FORMAT_VERSION:
         msg = f"{path}: format_version {manifest.format_version}; expected {FORMAT_VERSION}; export it again"
         raise BundleError(msg)
-    if sorted(manifest.sha256) != sorted(FILES):
+    if sorted(set(manifest.sha256) - set(OPTIONAL_FILES)) != sorted(FILES):
         msg = (
             f"{path}: sha256 lists {', '.join(sorted(manifest.sha256))}; expected {', '.join(sorted(FILES))}"
+            f" and perhaps {', '.join(OPTIONAL_FILES)}"
         )
         raise BundleError(msg)
     network = manifest.conventions.network
@@ -166,8 +194,10 @@ def _parse_manifest(path: Path, content: bytes) -> Manifest:
     return manifest
 
 
-def _read_arrays(path: Path, content: bytes, names: tuple[str, ...]) -> dict[str, npt.NDArray[Any]]:
-    """Read exactly the named arrays; pickled objects are refused."""
+def _read_arrays(
+    path: Path, content: bytes, names: tuple[str, ...], *, optional: tuple[str, ...] = ()
+) -> dict[str, npt.NDArray[Any]]:
+    """Read exactly the named arrays, and those optional ones that are there; pickled objects are refused."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as stored:
             found = tuple(stored.files)
@@ -175,7 +205,7 @@ def _read_arrays(path: Path, content: bytes, names: tuple[str, ...]) -> dict[str
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         msg = f"{path}: cannot be read as arrays ({error}); export the bundle again"
         raise BundleError(msg) from error
-    if sorted(found) != sorted(names):
+    if sorted(set(found) - set(optional)) != sorted(names):
         msg = f"{path}: holds {', '.join(sorted(found))}; expected {', '.join(sorted(names))}"
         raise BundleError(msg)
     for array in arrays.values():
@@ -214,6 +244,39 @@ def _check_calibration(
             f"{len(calibration)} calibration_energies (the manifest says {manifest.n_calibration})"
         )
         raise BundleError(msg)
+
+
+def _check_calibration_classes(path: Path, manifest: Manifest, classes: npt.NDArray[np.int64]) -> None:
+    inside = (classes >= 0) & (classes < len(manifest.classes))
+    if len(classes) not in {0, manifest.n_calibration} or classes.ndim != 1 or not inside.all():
+        msg = (
+            f"{path / 'mixture.npz'}: calibration_classes of shape {classes.shape}; expected none, or the "
+            f"index of a class for each of the {manifest.n_calibration} calibration energies"
+        )
+        raise BundleError(msg)
+
+
+def _read_stars(path: Path, manifest: Manifest, content: bytes) -> ReferenceStars:
+    arrays = _read_arrays(path / STARS, content, ("z", "star_id", "label"))
+    try:
+        stars = ReferenceStars(arrays["z"], arrays["star_id"], arrays["label"].astype(np.int64))
+    except ValueError as error:
+        msg = f"{path / STARS}: {error}; export the bundle again"
+        raise BundleError(msg) from error
+    size = manifest.conventions.z_size
+    known = (stars.label >= 0) & (stars.label < len(manifest.classes))
+    if stars.z.shape[1] != size or not known.all():
+        msg = f"{path / STARS}: z of {stars.z.shape[1]} dimensions (expected {size}), or a label of no class"
+        raise BundleError(msg)
+    return stars
+
+
+def _read_reference(path: Path, content: bytes) -> Mapping[str, Distribution]:
+    try:
+        return drift.from_json(content.decode())
+    except ValueError as error:
+        msg = f"{path / REFERENCE}: {error}; export the bundle again"
+        raise BundleError(msg) from error
 
 
 def _check_golden(path: Path, manifest: Manifest, golden: GoldenVectors) -> None:

@@ -36,6 +36,13 @@ class NetworkConventions:
         Second feature of Eq. 2: similarity (paper) or half the distance (published code).
     reconstruction_epsilon : float
         Added to both denominators of Eq. 2.
+    auxiliary_in_z : int or None
+        How many of the auxiliary features, the first ones, are z_a; None: all (paper).
+    auxiliary_hidden : tuple of int
+        Sizes of dense SiLU layers through which all auxiliary features enter the embedding beside the
+        encoder's last state; empty: they do not (paper).
+    estimation_size : int or None
+        Hidden units of the estimation network; None: m (paper).
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
@@ -49,6 +56,9 @@ class NetworkConventions:
     dropout_after: Literal["first_encoder_gru", "both_encoder_grus"]
     cosine_feature: Literal["cosine", "half_one_minus_cosine"]
     reconstruction_epsilon: float
+    auxiliary_in_z: int | None = None
+    auxiliary_hidden: tuple[int, ...] = ()
+    estimation_size: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,9 @@ class MixtureConventions:
     standardise_z : bool
         The mixture lives on ``(z - mean) / scale`` with the mean and scale stored beside it. Without it a
         dimension of z that training shrinks below the floor stops counting.
+    estimator : {"memberships", "learned"}
+        Whence the frozen mixture: computed once from z and gamma of the training windows (Zong et al. 2018,
+        Eq. 5), or the components that the network was trained against, with unit variance in the embedding.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = {"extra": "forbid"}
@@ -72,6 +85,7 @@ class MixtureConventions:
     normaliser: Literal["paper", "code"]
     covariance_floor: float
     standardise_z: bool
+    estimator: Literal["memberships", "learned"] = "memberships"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,8 +100,22 @@ class Conventions:
 
     @property
     def z_size(self) -> int:
-        """Return l: the embedding, two reconstruction features, the auxiliary features."""
-        return self.network.embedding_size + 2 + len(self.input.auxiliary)
+        """Return l: the embedding, two reconstruction features, z_a."""
+        return self.network.embedding_size + 2 + self.auxiliary_in_z
+
+    @property
+    def auxiliary_in_z(self) -> int:
+        """Return the number of auxiliary features that are part of z."""
+        within = self.network.auxiliary_in_z
+        return len(self.input.auxiliary) if within is None else within
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.auxiliary_in_z <= len(self.input.auxiliary):
+            msg = (
+                f"network.auxiliary_in_z is {self.auxiliary_in_z}; expected at most the "
+                f"{len(self.input.auxiliary)} features of input.auxiliary"
+            )
+            raise ValueError(msg)
 
 
 PUBLISHED_CODE = Conventions(

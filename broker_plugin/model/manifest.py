@@ -50,6 +50,11 @@ class Provenance:
         Of the libraries.
     settings : dict of str to (str, int, float or bool)
         Of the training run.
+    calibration_name, calibration_digest : str
+        File and sha256 of the windows that thresholds and p-values rest on, where they are not the training
+        data's own held-out stars.
+    parent_digest : str
+        Of the manifest of the bundle that was calibrated anew.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
@@ -62,6 +67,9 @@ class Provenance:
     seed: int
     versions: dict[str, str]
     settings: dict[str, str | bool | int | float]
+    calibration_name: str = ""
+    calibration_digest: str = ""
+    parent_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ class Manifest:
     provenance : Provenance
     sha256 : dict of str to str
         Of every other file of the bundle.
+    probability_temperature : float
+        The logarithms of the network's probabilities are divided by it; fitted to held-out known windows.
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
@@ -95,3 +105,4 @@ class Manifest:
     n_calibration: int
     provenance: Provenance
     sha256: dict[str, str]
+    probability_temperature: float = 1.0

@@ -6,8 +6,13 @@ imported when asked for.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Literal, Protocol
+
+# Since 1.29 ONNX Runtime's Linux builds report to their maker and keep an identifier on disk. The variable is
+# read once, when the library is loaded; setdefault: whoever wants to report may set it to 0.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import numpy as np
 import numpy.typing as npt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -12,9 +12,12 @@ import numpy as np
 from broker_plugin.errors import BundleError
 from broker_plugin.features import NetworkInput, build_network_input, screen
 from broker_plugin.model.bundle import Bundle, load_bundle
+from broker_plugin.model.calibration import Calibration
 from broker_plugin.model.mixture import energy_from_log_joint
 from broker_plugin.model.network_output import NetworkOutput
+from broker_plugin.model.reference_stars import NeighbourSearch
 from broker_plugin.model.runtime import Runtime, RuntimeName, open_runtime
+from broker_plugin.records.annotation import Neighbour
 from broker_plugin.records.epoch import Float32Array, FloatArray
 
 PROBABILITY_TOLERANCE = 1e-4
@@ -23,6 +26,9 @@ ENERGY_TOLERANCE = 1e-3
 weight, convention or gate order misses them by orders of magnitude. The energy's is relative beyond 1."""
 
 MAGNITUDE_TOLERANCE = 1e-3
+
+NEIGHBOURS = 5
+"""Training stars that a score names."""
 
 
 class ScoringWindow(NamedTuple):
@@ -58,8 +64,8 @@ class Score:
     percentile : float
         Where the energy lies among the training energies, 0 to 100.
     p_value : float or None
-        Conformal: (1 + held-out known windows at least as extreme) / (1 + all of them). None if the bundle is
-        not calibrated.
+        Conformal: (1 + held-out known windows at least as extreme) / (1 + all of them), of those with the
+        same predicted class where the bundle has enough of them. None if the bundle is not calibrated.
     novel_80, novel_95, novel : bool
         Energy at or above the bundle's thresholds.
     responsible_index : int
@@ -76,6 +82,10 @@ class Score:
         Phase in [0, 1) of each epoch, in the order of the window.
     reconstruction_mag : ndarray, shape (L,), float32
         The network's reconstruction of each epoch, magnitudes, in the order of the window.
+    features : dict of str to float
+        The auxiliary features by name, unscaled, and ``euclidean``, ``cosine``, ``mean_mag``.
+    neighbours : tuple of Neighbour
+        The nearest training stars in z, nearest first; empty if the bundle has none.
     """
 
     probabilities: FloatArray
@@ -95,6 +105,8 @@ class Score:
     z: FloatArray
     phase: FloatArray
     reconstruction_mag: Float32Array
+    features: Mapping[str, float]
+    neighbours: tuple[Neighbour, ...]
 
 
 class Scorer:
@@ -113,6 +125,9 @@ class Scorer:
         self.bundle = bundle
         self._runtime = runtime
         self._batch_size = batch_size
+        self._calibration = Calibration(bundle.calibration_energies, bundle.calibration_classes)
+        stars, classes = bundle.reference_stars, bundle.manifest.classes
+        self._neighbours = None if stars is None else NeighbourSearch(stars, classes)
 
     def score(self, windows: Sequence[tuple[FloatArray, Float32Array, Float32Array, float]]) -> list[Score]:
         """Score windows of (time_mjd, mag, magerr, period_days), in order.
@@ -217,18 +232,26 @@ class Scorer:
     ) -> Score:
         """Put together what is known of window ``i`` of a batch."""
         manifest = self.bundle.manifest
-        gamma = output.gamma[i].astype(np.float64)
-        probabilities = gamma / gamma.sum()
+        probabilities = tempered(output.gamma[i].astype(np.float64), manifest.probability_temperature)
         z = output.z[i].astype(np.float64)
         for array in (probabilities, z):
             array.setflags(write=False)
         m = manifest.conventions.network.embedding_size
+        predicted = int(probabilities.argmax())
+        features = dict(
+            zip(manifest.conventions.input.auxiliary, built.raw_auxiliary[i].tolist(), strict=True)
+        )
+        features |= {
+            "euclidean": float(z[m]),
+            "cosine": float(z[m + 1]),
+            "mean_mag": float(built.mean_mag[i]),
+        }
         return Score(
             probabilities=probabilities,
-            predicted_class=manifest.classes[int(probabilities.argmax())],
+            predicted_class=manifest.classes[predicted],
             energy=energy,
             percentile=energy_percentile(energy, self.bundle.energy_quantiles),
-            p_value=conformal_p_value(energy, self.bundle.calibration_energies),
+            p_value=self._calibration.p_value(energy, predicted),
             novel_80=energy >= manifest.thresholds.percentile_80,
             novel_95=energy >= manifest.thresholds.percentile_95,
             novel=energy >= manifest.thresholds.novel,
@@ -241,6 +264,8 @@ class Scorer:
             z=z,
             phase=built.phase[i],
             reconstruction_mag=reconstruction_mag,
+            features=features,
+            neighbours=() if self._neighbours is None else self._neighbours.nearest(z, NEIGHBOURS),
         )
 
 
@@ -249,17 +274,12 @@ def energy_percentile(energy: float, quantiles: FloatArray) -> float:
     return float(np.interp(energy, quantiles, np.linspace(0.0, 100.0, len(quantiles))))
 
 
-def conformal_p_value(energy: float, calibration_energies: FloatArray) -> float | None:
-    """Return the conformal p-value of an energy among increasing calibration energies, or None without any.
-
-    (1 + number at least as large) / (1 + number): for a window exchangeable with the calibration windows the
-    chance of a value of at most p is at most p (Vovk et al. 2005, Algorithmic Learning in a Random World).
-    """
-    n = len(calibration_energies)
-    if n == 0:
-        return None
-    at_least = n - int(np.searchsorted(calibration_energies, energy, side="left"))
-    return (1 + at_least) / (1 + n)
+def tempered(gamma: FloatArray, temperature: float) -> FloatArray:
+    """Return probabilities in proportion to ``gamma ** (1 / temperature)``, along the last axis."""
+    if temperature != 1.0:
+        gamma = (gamma / gamma.max(axis=-1, keepdims=True)) ** (1.0 / temperature)
+    probabilities: FloatArray = gamma / gamma.sum(axis=-1, keepdims=True)
+    return probabilities
 
 
 def open_scorer(

@@ -24,6 +24,8 @@ _LUNAR_MONTH = 29.530589  # days, synodic
 _COARSE_OFFSETS = np.array([-0.1, -0.05, 0.0, 0.05, 0.1])  # of the inverse baseline
 _FINE_OFFSETS: FloatArray = np.arange(-3.0, 4.0) * np.float64(0.02)
 _COARSE_HARMONICS = 3
+RESOLUTION = 0.15
+"""Frequencies closer than this part of the inverse baseline are one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,28 +55,47 @@ class Comparison:
     kinds: tuple[str, ...]
 
 
-def compare(curve: LightCurve, candidates: Candidates, finalists: int, n_harmonics: int) -> Comparison:
-    """Refine the candidates and rank them.
+def compare(
+    curve: LightCurve,
+    candidates: Candidates,
+    finalists: int,
+    n_harmonics: int,
+    limits: tuple[float, float],
+) -> Comparison:
+    """Refine the candidates within ``limits`` (cycles per day) and rank them, each frequency once.
 
     The score is the Bayesian information criterion of the best series of 1..H harmonics, plus twice the
     logarithm of the frequency (the number of trial frequencies grows with it: a prior flat in log
     frequency), plus a penalty for frequencies that the sky and the clock make by themselves. A series may
     have at most one harmonic for each two cycles observed, for each four beyond 50 days.
     """
-    frequencies, scores = _scan(curve, candidates.frequencies, _COARSE_OFFSETS, _COARSE_HARMONICS)
+    frequencies, scores = _scan(curve, candidates.frequencies, _COARSE_OFFSETS, _COARSE_HARMONICS, limits)
     order = np.argsort(scores, kind="stable")[:finalists]
     kinds = [candidates.kinds[i] for i in order]
-    frequencies, scores = _scan(curve, frequencies[order], _FINE_OFFSETS, n_harmonics)
-    order = np.argsort(scores, kind="stable")
+    frequencies, scores = _scan(curve, frequencies[order], _FINE_OFFSETS, n_harmonics, limits)
+    order = _distinct(frequencies, np.argsort(scores, kind="stable"), RESOLUTION / curve.baseline_days)
     return Comparison(frequencies[order], scores[order], tuple(kinds[i] for i in order))
 
 
+def _distinct(frequencies: FloatArray, order: np.ndarray, resolution: float) -> np.ndarray:
+    """Leave out of an order what cannot be told from a better one: refinement brings peaks together."""
+    kept: list[int] = []
+    for position in order:
+        if all(abs(frequencies[position] - frequencies[other]) >= resolution for other in kept):
+            kept.append(int(position))
+    return np.array(kept, dtype=np.intp)
+
+
 def _scan(
-    curve: LightCurve, frequencies: FloatArray, offsets: FloatArray, n_harmonics: int
+    curve: LightCurve,
+    frequencies: FloatArray,
+    offsets: FloatArray,
+    n_harmonics: int,
+    limits: tuple[float, float],
 ) -> tuple[FloatArray, FloatArray]:
     """Return for each frequency the best one near it, and its score."""
     n = len(curve.time_days)
-    trial: FloatArray = np.abs(frequencies[:, None] + offsets / curve.baseline_days)
+    trial: FloatArray = np.clip(frequencies[:, None] + offsets / curve.baseline_days, *limits)
     flat: FloatArray = trial.ravel()
     fits = fit_harmonics(curve.time_days, curve.values, curve.weights, flat, n_harmonics)
     residual = fits.residual.reshape(*trial.shape, n_harmonics)

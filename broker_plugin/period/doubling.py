@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from broker_plugin.period.compare import Comparison, LightCurve
+from broker_plugin.period.compare import RESOLUTION, Comparison, LightCurve
 from broker_plugin.period.harmonics import ComplexArray, fit_harmonics
 from broker_plugin.records.epoch import FloatArray
 
@@ -42,7 +42,7 @@ class _Fit:
     amplitudes: ComplexArray  # sum of Re(amplitudes[k] exp(2 pi i (k + 1) f t))
 
 
-def settle_double(curve: LightCurve, comparison: Comparison, highest_frequency: float) -> Comparison:
+def settle_double(curve: LightCurve, comparison: Comparison, limits: tuple[float, float]) -> Comparison:
     """Put the right member of the winner's pair (P, 2P) first.
 
     Parameters
@@ -50,13 +50,14 @@ def settle_double(curve: LightCurve, comparison: Comparison, highest_frequency: 
     curve : LightCurve
     comparison : Comparison
         Its first frequency is the winner of the fits.
-    highest_frequency : float
-        Cycles per day; no halving beyond it.
+    limits : tuple of float
+        Lowest and highest frequency searched, cycles per day; no doubling or halving beyond them.
     """
     winner = float(comparison.frequencies[0])
     if winner < _LONG_FREQUENCY:
         return comparison
-    if 2.0 * winner <= highest_frequency:
+    lowest, highest = limits
+    if 2.0 * winner <= highest:
         short = _fit_near(curve, 2.0 * winner, _SHORT_HARMONICS, 0.06)
         double = _fit_near(curve, winner, 2 * _SHORT_HARMONICS, 0.03)
         first, second = np.abs(double.amplitudes[:2])
@@ -65,7 +66,7 @@ def settle_double(curve: LightCurve, comparison: Comparison, highest_frequency: 
             return _put_first(comparison, double if two_minima else short, winner, curve)
     short = _fit_near(curve, winner, _SHORT_HARMONICS, 0.06)
     double = _fit_near(curve, 0.5 * winner, 2 * _SHORT_HARMONICS, 0.03)
-    enough = double.frequency * curve.baseline_days >= _LEAST_CYCLES
+    enough = double.frequency * curve.baseline_days >= _LEAST_CYCLES and 0.5 * winner >= lowest
     doubled = enough and (_is_eclipsing(short, curve) or _cycles_differ(short, double, curve))
     return _put_first(comparison, double if doubled else short, winner, curve)
 
@@ -98,7 +99,7 @@ def _fit_near(curve: LightCurve, frequency: float, n_harmonics: int, reach: floa
 
 def _put_first(comparison: Comparison, chosen: _Fit, winner: float, curve: LightCurve) -> Comparison:
     """Return the comparison led by the chosen frequency, without a second copy of it."""
-    resolution = 0.15 / curve.baseline_days
+    resolution = RESOLUTION / curve.baseline_days
     n = len(curve.time_days)
     harmonics = np.arange(1, len(chosen.residual) + 1)
     criterion = n * np.log(chosen.residual) + 2 * harmonics * np.log(n)

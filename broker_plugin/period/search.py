@@ -74,9 +74,9 @@ def find_period(
     candidates = shortlist(power, grid, settings.peaks, curve.baseline_days)
     if not len(candidates.frequencies):
         return _nothing(curve.baseline_days)
-    comparison = settle_double(
-        curve, compare(curve, candidates, settings.finalists, settings.n_harmonics), 1.0 / settings.min_days
-    )
+    limits = (grid.first * grid.step, (grid.first + grid.size - 1) * grid.step)
+    ranked = compare(curve, candidates, settings.finalists, settings.n_harmonics, limits)
+    comparison = settle_double(curve, ranked, limits)
     false_alarm = log10_false_alarm(
         float(power.max()), curve.time_days, curve.weights, (grid.first + grid.size) * grid.step
     )

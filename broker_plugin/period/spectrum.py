@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import nifty_ls
 import numpy as np
 
 from broker_plugin.period.settings import PeriodSettings
@@ -52,6 +51,8 @@ def one_term_power(time_days: FloatArray, values: FloatArray, errors: FloatArray
     -------
     ndarray, shape (grid.size,), float64
     """
+    import nifty_ls  # here: it brings most of astropy, a second that only who searches periods should wait
+
     result = nifty_ls.finufft.lombscargle(
         time_days,
         values,

@@ -162,8 +162,9 @@ def _draw_candidates(axes: Axes, annotation: Annotation) -> None:
         height = 0.97 - 0.085 * number
         for x, text, side in zip((0.34, 0.42, 1.0), row, ("right", "left", "right"), strict=True):
             axes.text(x, height, text, ha=side, va="top", fontsize=10, color=colour, transform=axes.transAxes)
+    near = "".join(f"near {n.star_class} {n.star_id}\n" for n in annotation.neighbours[:1])
     footer = (
-        f"{annotation.n_epochs} epochs of {annotation.n_epochs_total}\n"
+        f"{near}{annotation.n_epochs} epochs of {annotation.n_epochs_total}\n"
         f"mean {annotation.mean_mag:.2f}, deviation {annotation.std_mag:.3f} mag\n"
         f"model {annotation.model_name} {annotation.model_version}"
     )

@@ -43,6 +43,25 @@ class PeriodReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A training star near a window in the network's embedding.
+
+    Attributes
+    ----------
+    star_id : str
+        As in the training data.
+    star_class : str
+        Its label.
+    distance : float
+        Euclidean, of its nearest window, in units of the training windows' standard deviations.
+    """
+
+    star_id: str
+    star_class: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
 class Annotation:
     """Classification and novelty of one window by one model.
 
@@ -79,6 +98,8 @@ class Annotation:
         Doubts, for instance ``"no_significant_period"``.
     model_name, model_version, model_digest, code_version : str
         Provenance.
+    neighbours : tuple of Neighbour
+        The nearest training stars, nearest first; empty if the bundle has none.
     """
 
     survey: str
@@ -112,6 +133,7 @@ class Annotation:
     model_version: str
     model_digest: str
     code_version: str
+    neighbours: tuple[Neighbour, ...] = ()
 
     @property
     def annotation_id(self) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from broker_plugin.records import schemas
-from broker_plugin.records.annotation import Annotation, Novelty, PeriodCandidate, PeriodReport
+from broker_plugin.records.annotation import Annotation, Neighbour, Novelty, PeriodCandidate, PeriodReport
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.records.epoch import EpochArray, make_epochs
 from broker_plugin.records.photometry import ObjectPhotometry
@@ -110,6 +110,7 @@ def annotation_from_record(record: dict[str, Any]) -> Annotation:
     fields = {name: record[_RENAMED.get(name, name)] for name in Annotation.__dataclass_fields__}
     fields["period"] = PeriodReport(**{**period, "candidates": candidates})
     fields["quality_flags"] = tuple(record["quality_flags"])
+    fields["neighbours"] = tuple(Neighbour(**neighbour) for neighbour in record["neighbours"])
     return Annotation(**fields)
 
 

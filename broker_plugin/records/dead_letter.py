@@ -12,7 +12,8 @@ class DeadLetter:
     Attributes
     ----------
     stage : str
-        ``"ingest"``, ``"accumulate"`` or ``"score"``.
+        ``"ingest"``, ``"accumulate"``, ``"score"``, ``"deliver"``, ``"deliver-novelties"`` or
+        ``"forward-<output>"``.
     reason : str
         One of a small fixed set of words with underscores, fit for a metric's label.
     detail : str

@@ -70,6 +70,12 @@ def latest_schema(record: str) -> dict[str, Any]:
     return _load(_versions(record)[-1])
 
 
+def schema_source(record: str) -> dict[str, Any]:
+    """Return the newest schema of a record kind as it is written down, for a schema registry."""
+    source: dict[str, Any] = json.loads(_versions(record)[-1].read_text(encoding="utf-8"))
+    return source
+
+
 def encode(record: str, value: dict[str, Any], framing: Framing) -> bytes:
     """Encode a record with its newest schema; equal values give equal bytes."""
     body = io.BytesIO()

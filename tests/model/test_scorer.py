@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from broker_plugin.model import CLASSES, Scorer, ScoringWindow
-from broker_plugin.model.scorer import conformal_p_value, energy_percentile
+from broker_plugin.model.calibration import conformal_p_value
+from broker_plugin.model.scorer import energy_percentile
 
 
 def test_a_score_alone_equals_its_score_in_any_batch(scorer: Scorer, windows: list[ScoringWindow]) -> None:
@@ -60,9 +61,10 @@ def test_novelty_flags_follow_from_the_energy(scorer: Scorer, windows: list[Scor
         assert score.novel_95 == (score.energy >= thresholds.percentile_95)
         assert score.novel == (score.energy >= thresholds.novel)
     assert (np.diff([score.percentile for score in scores]) >= 0).all()
-    p_values = [score.p_value for score in scores]
-    assert all(p is not None and 0 < p <= 1 for p in p_values)
-    assert (np.diff(np.array(p_values, dtype=float)) <= 0).all()
+    for name in scorer.bundle.manifest.classes:
+        p_values = [score.p_value for score in scores if score.predicted_class == name]
+        assert all(p is not None and 0 < p <= 1 for p in p_values)
+        assert (np.diff(np.array(p_values, dtype=float)) <= 0).all(), "each class has its own calibration"
 
 
 def test_a_light_curve_that_fits_no_class_is_novel(scorer: Scorer) -> None:

@@ -174,3 +174,28 @@ def test_grid_is_never_sparser_than_its_peaks(baseline_days, cut):
     assert grid.step * baseline_days <= 0.4 + 1e-12
     assert grid.first + grid.size - 1 <= 4_000_000
     assert grid.cut is cut
+
+
+@pytest.mark.parametrize("max_days", [30.0, 1000.0])
+def test_no_period_outside_of_the_range(max_days):
+    """A trend longer than what is searched: refinement and doubling stay within the limits."""
+    limits = PeriodSettings(max_days=max_days)
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        time = night_times(rng, years=5)
+        mag, err = observe(rng, lambda phase: 12 + np.cos(2 * np.pi * phase), 1300.0, time, 0.05)
+        report = find_period(time, mag, err, limits)
+        for candidate in report.candidates:
+            assert limits.min_days * (1 - 1e-9) <= candidate.period_days <= max_days * (1 + 1e-9)
+
+
+def test_no_candidate_twice():
+    """Neighbouring peaks that refinement brings to one frequency are one candidate."""
+    rng = np.random.default_rng(11)
+    time = night_times(rng)
+    for period_days in (0.5678, 3.21, 211.0):
+        mag, err = observe(rng, rr_lyrae, period_days, time)
+        frequencies = np.array([1 / c.period_days for c in find_period(time, mag, err, SETTINGS).candidates])
+        assert len(frequencies) >= 5
+        apart = np.abs(frequencies[:, None] - frequencies) + np.eye(len(frequencies))
+        assert apart.min() > 0.1 / (time[-1] - time[0])

@@ -1,0 +1,51 @@
+"""The training stars nearest to a window."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from broker_plugin.model import Scorer, ScoringWindow
+from broker_plugin.model.reference_stars import NeighbourSearch, ReferenceStars
+
+CLASSES = ("A", "B")
+
+
+def test_nearest_stars_by_hand() -> None:
+    """A star counts once, with its nearest window; distances are in standard deviations."""
+    z = np.array([[0, 0], [0, 4], [8, 0], [8, 4]], dtype=np.float32)  # deviations 4 and 2
+    stars = ReferenceStars(z, np.array(["one", "two", "three", "two"]), np.array([0, 1, 0, 1]))
+    found = NeighbourSearch(stars, CLASSES).nearest(np.array([0.0, 1.0]), 3)
+    assert [(n.star_id, n.star_class) for n in found] == [("one", "A"), ("two", "B"), ("three", "A")]
+    np.testing.assert_allclose([n.distance for n in found], [0.5, 1.5, np.hypot(2.0, 0.5)], rtol=1e-6)
+
+
+def test_tables_that_do_not_fit() -> None:
+    """Rows of different numbers, or a z that is not finite."""
+    with pytest.raises(ValueError, match="shapes"):
+        ReferenceStars(np.zeros((3, 2), np.float32), np.array(["a"] * 2), np.zeros(2, np.int64))
+    with pytest.raises(ValueError, match="finite"):
+        ReferenceStars(np.full((1, 2), np.nan, np.float32), np.array(["a"]), np.zeros(1, np.int64))
+
+
+def test_a_score_names_its_neighbours(scorer: Scorer, windows: list[ScoringWindow]) -> None:
+    """Five different stars, nearest first, and the same in any batch."""
+    together = scorer.score(windows)
+    for window, score in zip(windows[:5], together[:5], strict=True):
+        assert len({neighbour.star_id for neighbour in score.neighbours}) == 5
+        distances = [neighbour.distance for neighbour in score.neighbours]
+        assert distances == sorted(distances)
+        assert {neighbour.star_class for neighbour in score.neighbours} <= set(scorer.bundle.manifest.classes)
+        alone = scorer.score([window])[0].neighbours
+        assert [n.star_id for n in alone] == [n.star_id for n in score.neighbours]
+
+
+def test_a_training_window_is_its_own_neighbour(scorer: Scorer) -> None:
+    """The search is over the stored z themselves."""
+    stars = scorer.bundle.reference_stars
+    assert stars is not None
+    search = NeighbourSearch(stars, scorer.bundle.manifest.classes)
+    for row in (0, len(stars.z) // 2):
+        nearest = search.nearest(stars.z[row].astype(np.float64), 1)[0]
+        assert nearest.distance < 1e-4
+        assert nearest.star_class == scorer.bundle.manifest.classes[stars.label[row]]
