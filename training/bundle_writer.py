@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import onnx
 
+from broker_plugin import drift
 from broker_plugin.errors import InputError
-from broker_plugin.model.bundle import FILES, MANIFEST, Bundle
+from broker_plugin.model.bundle import FILES, MANIFEST, OPTIONAL_FILES, REFERENCE, STARS, Bundle
 from broker_plugin.model.runtime import OnnxRuntime
 
 
@@ -55,11 +56,13 @@ def write_bundle(out: Path, contents: BundleContents) -> None:
         If ``out`` holds anything that is not part of a bundle.
     """
     out.mkdir(parents=True, exist_ok=True)
-    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in (*FILES, MANIFEST))
+    known = (*FILES, *OPTIONAL_FILES, MANIFEST)
+    foreign = sorted(entry.name for entry in out.iterdir() if entry.name not in known)
     if foreign:
         msg = f"{out}: holds {foreign[0]!r}, which is no part of a bundle; give a new directory"
         raise InputError(msg)
-    (out / MANIFEST).unlink(missing_ok=True)
+    for name in (MANIFEST, *OPTIONAL_FILES):
+        (out / name).unlink(missing_ok=True)
     bundle = contents.bundle
     files = {
         "network.keras": keras_bytes(contents.network),
@@ -72,14 +75,22 @@ def write_bundle(out: Path, contents: BundleContents) -> None:
             z_scale=bundle.mixture.z_scale,
             energy_quantiles=bundle.energy_quantiles,
             calibration_energies=bundle.calibration_energies,
+            **(
+                {"calibration_classes": bundle.calibration_classes} if len(bundle.calibration_classes) else {}
+            ),
         ),
         "golden.npz": _npz(**dataclasses.asdict(bundle.golden)),
         "report.json": (json.dumps(contents.report, indent=1) + "\n").encode(),
         "MODEL_CARD.md": contents.card.encode(),
     }
-    for name in FILES:
-        (out / name).write_bytes(files[name])
-    digests = {name: hashlib.sha256(files[name]).hexdigest() for name in FILES}
+    if bundle.reference_stars is not None:
+        stars = bundle.reference_stars
+        files[STARS] = _npz(z=stars.z, star_id=stars.star_id, label=stars.label.astype(np.int8))
+    if bundle.reference:
+        files[REFERENCE] = drift.to_json(bundle.reference).encode()
+    for name, content in files.items():
+        (out / name).write_bytes(content)
+    digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = dataclasses.replace(bundle.manifest, sha256=digests)
     (out / MANIFEST).write_text(json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
 

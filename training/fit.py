@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
@@ -16,20 +17,23 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.errors import InputError
-from broker_plugin.features import InputConventions, build_network_input
-from broker_plugin.model.conventions import CLASSES, OURS, Conventions
+from broker_plugin.features import STRUCTURE_FEATURES, InputConventions
+from broker_plugin.model.conventions import OURS, Conventions, MixtureConventions
+from broker_plugin.model.mixture import Mixture
 from broker_plugin.records.epoch import FloatArray
-from training.joint import JointModel
-from training.network import build_network
-from training.sampling import draw_epoch, training_arrays
+from training.outliers import Outliers, make_outliers
+from training.sampling import WindowPool, disturbed, make_pool, training_arrays
 from training.settings import TrainingSettings
 from training.split import Split
-from training.windows import WindowTable
+from training.trainee import Drawing, Trainee
+from training.windows import NOVEL_LABEL, WindowTable
 
 Progress = Callable[[str], None]
 
-_LAST_RATE = 0.01  # of the peak
 _VALIDATION_WINDOWS = 1024  # enough for a progress line; the evaluation uses all
+_CLIP = 6.0  # of scaled features, in standard deviations: moments of bad photometry have no bounds
+_AUXILIARY_HIDDEN = (128, 64)
+_ESTIMATION_SIZE = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,42 +46,22 @@ class FittedNetwork:
     conventions : Conventions
     history : list of dict
         One entry an epoch.
+    mixture : Mixture or None
+        The learned one; None where it is to be computed from z and gamma.
     """
 
     network: Any
     conventions: Conventions
     history: list[dict[str, float]]
+    mixture: Mixture | None = None
 
 
 def conventions_for(
     table: WindowTable, split: Split, period_days: FloatArray, settings: TrainingSettings
 ) -> Conventions:
-    """Return our conventions with the auxiliary features scaled to the training stars."""
-    inputs = OURS.input
-    if settings.with_mean_magnitude:
-        inputs = InputConventions(
-            fold_unit=inputs.fold_unit,
-            phase_zero=inputs.phase_zero,
-            lag=inputs.lag,
-            auxiliary=("mean", *inputs.auxiliary),
-            auxiliary_mean=(0.0, *inputs.auxiliary_mean),
-            auxiliary_scale=(1.0, *inputs.auxiliary_scale),
-        )
-    raw = build_network_input(
-        table.time_mjd[split.train],
-        table.mag[split.train],
-        table.magerr[split.train],
-        period_days[split.train],
-        inputs,
-        dtype=np.float64,
-    ).auxiliary
-    inputs = replace(
-        inputs,
-        auxiliary_mean=tuple(float(value) for value in raw.mean(axis=0)),
-        auxiliary_scale=tuple(float(value) for value in raw.std(axis=0)),
-    )
-    network = replace(OURS.network, embedding_size=settings.embedding_size, hidden_size=settings.hidden_size)
-    return Conventions(input=inputs, network=network, mixture=OURS.mixture)
+    """Return the conventions of a run, the auxiliary features scaled to the training stars."""
+    inputs = _input_of(settings)
+    return _scaled(_pool(table, split.train, period_days, inputs).raw_auxiliary, inputs, settings)
 
 
 def fit(
@@ -86,8 +70,11 @@ def fit(
     period_days: FloatArray,
     settings: TrainingSettings,
     *,
-    initial_weights: list[Any] | None = None,
+    initial: Any = None,
+    initial_mixture: Mixture | None = None,
     out_dir: Path,
+    cache_dir: Path | None = None,
+    processes: int = 1,
     progress: Progress,
 ) -> FittedNetwork:
     """Train the network, from random or given weights, or finish the training that ``out_dir`` holds.
@@ -95,48 +82,91 @@ def fit(
     After each epoch, in this order: 1. the checkpoint replaces the previous one, 2. ``history.jsonl`` gains a
     line, 3. ``progress`` is told.
 
+    Parameters
+    ----------
+    table, split, period_days
+        The windows, which of them are trained on, and the period of every window of the table.
+    settings : TrainingSettings
+    initial : keras.Model, optional
+        A trained network. Layers that it has under the same name and with the same shapes start from it.
+    initial_mixture : Mixture, optional
+        Its learned mixture.
+    out_dir : Path
+    cache_dir : Path, optional
+        Where the periods of simulated outliers are kept; ``out_dir`` by default.
+    processes : int
+        Workers of their period search.
+    progress : callable
+
     Raises
     ------
     InputError
         If ``out_dir`` holds a checkpoint of other settings or other data.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
-    conventions = conventions_for(table, split, period_days, settings)
+    inputs = _input_of(settings)
+    plain = _pool(table, split.train, period_days, inputs)
+    conventions = _scaled(plain.raw_auxiliary, inputs, settings)
     keras.utils.set_random_seed(settings.seed)
-    model = _compiled(conventions, settings)
-    identity = json.dumps([asdict(settings), asdict(conventions), table.data_digest])
+    model = Trainee(conventions, settings, plain.label)
+    identity = json.dumps(
+        [
+            asdict(settings),
+            asdict(conventions),
+            table.data_digest,
+            _digest_of(split.train),
+            _digest_of(period_days),
+        ]
+    )
     checkpoint = _Checkpoint(out_dir / "checkpoint.npz", identity)
-    if initial_weights is not None:
-        model.network.set_weights(initial_weights)
+    if initial is not None:
+        _start_from(model.network, initial)
+    if initial_mixture is not None:
+        model.start_components(initial_mixture)
+    resumed = checkpoint.exists()
     history = checkpoint.restore(model)
     if history:
         progress(f"resuming after epoch {len(history)} of {settings.epochs}")
-
-    arrays = _Arrays(table, period_days, conventions, settings)
-    watched = _spread(split.validate, _VALIDATION_WINDOWS)
-    watched_input = arrays.plain(watched)
-    for epoch in range(len(history), settings.epochs):
-        started = time.monotonic()
-        rng = np.random.default_rng([settings.seed, epoch])
-        drawn = draw_epoch(table.label[split.train], settings.sequences_per_epoch, settings.balance, rng)
-        index = split.train[drawn]
-        fitted = model.fit(
-            arrays.augmented(index, rng),
-            np.eye(len(CLASSES), dtype=np.float32)[table.label[index]],
-            batch_size=settings.batch_size,
-            shuffle=False,
-            verbose=0,
+    if len(history) < settings.epochs:
+        pools = [plain]
+        if settings.noise > 0 or settings.bad_epochs > 0:
+            rng = np.random.default_rng([settings.seed, 0xD15])
+            pools.append(disturbed(plain, inputs, rng, noise=settings.noise, bad_epochs=settings.bad_epochs))
+        if settings.uses_outliers:
+            made = make_outliers(
+                table,
+                split.train,
+                period_days,
+                count=max(1, round(settings.outliers * len(split.train))),
+                seed=settings.seed,
+                cache_dir=cache_dir or out_dir,
+                processes=processes,
+                progress=progress,
+            )
+            pools.append(_outlier_pool(made, inputs))
+        drawing = Drawing(pools, conventions, settings)
+        model.draws_from(drawing)
+        if settings.head_epochs and not resumed:
+            losses = model.head_start(drawing)
+            progress("head start: " + " ".join(f"{name} {value:.4g}" for name, value in losses.items()))
+            checkpoint.save(model, history)
+        watched = _spread(split.validate, _VALIDATION_WINDOWS)
+        watched_pool = _pool(table, watched, period_days, inputs)
+        watched_input = training_arrays(
+            watched_pool, np.arange(len(watched)), conventions.input, weight_mode="constant"
         )
-        losses = {name: float(values[-1]) for name, values in fitted.history.items()}
-        scores = _validation_scores(model, watched_input, table.label[watched])
-        seconds = round(time.monotonic() - started, 1)
-        history.append({"epoch": epoch + 1, **losses, **scores, "seconds": seconds})
-        checkpoint.save(model, history)
-        line = " ".join(f"{name} {value:.4g}" for name, value in history[-1].items())
-        progress(line)
-        with (out_dir / "history.jsonl").open("a") as file:
-            file.write(json.dumps(history[-1]) + "\n")
-    return FittedNetwork(model.network, conventions, history)
+        for epoch in range(len(history), settings.epochs):
+            started = time.monotonic()
+            arrays, one_hot = drawing.of_epoch(epoch)
+            losses = model.train(epoch, arrays, one_hot)
+            scores = _validation_scores(model.network, watched_input, watched_pool.label)
+            seconds = round(time.monotonic() - started, 1)
+            history.append({"epoch": epoch + 1, **losses, **scores, "seconds": seconds})
+            checkpoint.save(model, history)
+            progress(" ".join(f"{name} {value:.4g}" for name, value in history[-1].items()))
+            with (out_dir / "history.jsonl").open("a") as file:
+                file.write(json.dumps(history[-1]) + "\n")
+    return FittedNetwork(model.network, conventions, history, model.finished())
 
 
 def versions() -> dict[str, str]:
@@ -149,39 +179,62 @@ def versions() -> dict[str, str]:
     }
 
 
-class _Arrays:
-    """Arrays of any windows under one set of conventions and settings."""
+def _input_of(settings: TrainingSettings) -> InputConventions:
+    """Return our input conventions with the auxiliary features of the settings, not yet scaled."""
+    names: tuple[str, ...] = OURS.input.auxiliary
+    if settings.features == "structure":
+        names = tuple(STRUCTURE_FEATURES)
+    if settings.with_mean_magnitude:
+        names = ("mean", *names)
+    return replace(
+        OURS.input,
+        auxiliary=names,
+        auxiliary_mean=(0.0,) * len(names),
+        auxiliary_scale=(1.0,) * len(names),
+        auxiliary_clip=_CLIP if settings.features == "structure" else None,
+    )
 
-    def __init__(
-        self,
-        table: WindowTable,
-        period_days: FloatArray,
-        conventions: Conventions,
-        settings: TrainingSettings,
-    ) -> None:
-        self._table = table
-        self._period_days = period_days
-        self._conventions = conventions.input
-        self._settings = settings
 
-    def plain(self, index: npt.NDArray[np.int64]) -> dict[str, Any]:
-        """Return the windows as they are."""
-        return training_arrays(
-            self._table, index, self._period_days, self._conventions, weight_mode=self._settings.weight_mode
+def _scaled(raw: FloatArray, inputs: InputConventions, settings: TrainingSettings) -> Conventions:
+    """Return the conventions with the features scaled to their mean and deviation."""
+    deviation = raw.std(axis=0)
+    inputs = replace(
+        inputs,
+        auxiliary_mean=tuple(float(value) for value in raw.mean(axis=0)),
+        auxiliary_scale=tuple(float(value) for value in np.where(deviation > 0, deviation, 1.0)),
+    )
+    network = replace(OURS.network, embedding_size=settings.embedding_size, hidden_size=settings.hidden_size)
+    if settings.features == "structure":
+        network = replace(
+            network,
+            auxiliary_in_z=2 + settings.with_mean_magnitude,
+            auxiliary_hidden=_AUXILIARY_HIDDEN,
+            estimation_size=_ESTIMATION_SIZE,
         )
-
-    def augmented(self, index: npt.NDArray[np.int64], rng: np.random.Generator) -> dict[str, Any]:
-        """Return the windows with shifted phases and added noise."""
-        return training_arrays(
-            self._table,
-            index,
-            self._period_days,
-            self._conventions,
-            weight_mode=self._settings.weight_mode,
-            rng=rng,
-            phase_jitter=self._settings.phase_jitter,
-            noise=self._settings.noise,
+    mixture = OURS.mixture
+    if settings.mixture == "learned":
+        mixture = MixtureConventions(
+            normaliser="paper", covariance_floor=0.0, standardise_z=False, estimator="learned"
         )
+    return Conventions(input=inputs, network=network, mixture=mixture)
+
+
+def _pool(
+    table: WindowTable, index: npt.NDArray[np.int64], period_days: FloatArray, inputs: InputConventions
+) -> WindowPool:
+    return make_pool(
+        table.time_mjd[index],
+        table.mag[index],
+        table.magerr[index],
+        period_days[index],
+        table.label[index],
+        conventions=inputs,
+    )
+
+
+def _outlier_pool(made: Outliers, inputs: InputConventions) -> WindowPool:
+    label = np.full(len(made.period_days), NOVEL_LABEL, dtype=np.int64)
+    return make_pool(made.time_mjd, made.mag, made.magerr, made.period_days, label, conventions=inputs)
 
 
 class _Checkpoint:
@@ -191,7 +244,11 @@ class _Checkpoint:
         self._path = path
         self._identity = identity
 
-    def restore(self, model: JointModel) -> list[dict[str, float]]:
+    def exists(self) -> bool:
+        """Say whether there is one."""
+        return self._path.exists()
+
+    def restore(self, model: Trainee) -> list[dict[str, float]]:
         """Set the model to the checkpoint, if there is one, and return its history."""
         if not self._path.exists():
             return []
@@ -202,42 +259,32 @@ class _Checkpoint:
                     "give another --out, or remove it to start anew"
                 )
                 raise InputError(msg)
-            for position, variable in enumerate(_variables(model)):
+            for position, variable in enumerate(model.variables):
                 variable.assign(stored[f"variable_{position}"])
             history: list[dict[str, float]] = json.loads(str(stored["history"]))
             return history
 
-    def save(self, model: JointModel, history: list[dict[str, float]]) -> None:
+    def save(self, model: Trainee, history: list[dict[str, float]]) -> None:
         """Write beside the old checkpoint, then replace it."""
         values: dict[str, Any] = {
-            f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(_variables(model))
+            f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(model.variables)
         }
         partial = self._path.with_suffix(".partial.npz")
         np.savez(partial, identity=self._identity, history=json.dumps(history), **values)
         os.replace(partial, self._path)
 
 
-def _compiled(conventions: Conventions, settings: TrainingSettings) -> JointModel:
-    network = build_network(conventions, seed=settings.seed)
-    model = JointModel(network, conventions, settings.energy_weight, settings.batch_covariance_floor)
-    steps = settings.epochs * -(-settings.sequences_per_epoch // settings.batch_size)
-    warmup = max(1, int(steps * settings.warmup_fraction))
-    schedule = keras.optimizers.schedules.CosineDecay(
-        settings.peak_rate * _LAST_RATE,
-        max(1, steps - warmup),
-        alpha=_LAST_RATE,
-        warmup_target=settings.peak_rate,
-        warmup_steps=warmup,
-    )
-    optimizer = keras.optimizers.Adam(schedule, global_clipnorm=settings.gradient_norm)
-    # Built now, not at the first step, so that a checkpoint finds every variable in its place.
-    optimizer.build(network.trainable_variables)
-    model.compile(optimizer=optimizer)
-    return model
+def _digest_of(array: npt.NDArray[Any]) -> str:
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]
 
 
-def _variables(model: JointModel) -> list[Any]:
-    return [*model.network.variables, *model.optimizer.variables]
+def _start_from(network: Any, initial: Any) -> None:
+    """Give the layers of a network the weights of the like layers of another."""
+    given = {layer.name: layer.get_weights() for layer in initial.layers}
+    for layer in network.layers:
+        own, new = layer.get_weights(), given.get(layer.name, [])
+        if own and [weight.shape for weight in own] == [weight.shape for weight in new]:
+            layer.set_weights(new)
 
 
 def _spread(index: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
@@ -246,10 +293,10 @@ def _spread(index: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
 
 
 def _validation_scores(
-    model: JointModel, arrays: dict[str, Any], label: npt.NDArray[np.int64]
+    network: Any, arrays: dict[str, Any], label: npt.NDArray[np.int64]
 ) -> dict[str, float]:
     batches = [
-        model.network.predict_on_batch(
+        network.predict_on_batch(
             [arrays["sequence"][start : start + 256], arrays["auxiliary"][start : start + 256]]
         )
         for start in range(0, len(label), 256)

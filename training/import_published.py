@@ -14,11 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.errors import InputError
-from broker_plugin.model import CLASSES, PUBLISHED_CODE
+from broker_plugin.model import CLASSES, PUBLISHED_CODE, Bundle
 from broker_plugin.model.manifest import FORMAT_VERSION, Manifest, Provenance, Thresholds
 from broker_plugin.model.mixture import Mixture
+from training.assemble import no_golden, with_golden
 from training.bundle_writer import BundleContents, session_of, write_bundle
-from training.export import with_golden
 from training.network import build_network
 from training.onnx_graph import build_onnx
 from training.windows import file_digest
@@ -94,8 +94,18 @@ def import_published_model(weights: Path, gmm: Path, energies: Path, out: Path) 
         ),
         sha256={},
     )
-    quantiles = np.percentile(finite, np.linspace(0, 100, 1001))
-    bundle = with_golden(manifest, mixture, quantiles, np.empty(0), runtime)
+    bundle = with_golden(
+        Bundle(
+            path=Path(),
+            digest="",
+            manifest=manifest,
+            mixture=mixture,
+            energy_quantiles=np.percentile(finite, np.linspace(0, 100, 1001)),
+            calibration_energies=np.empty(0),
+            golden=no_golden(),
+        ),
+        runtime,
+    )
     write_bundle(out, BundleContents(bundle=bundle, network=network, graph=graph, report={}, card=_CARD))
 
 

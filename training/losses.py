@@ -1,4 +1,4 @@
-"""The three losses of joint training (Tsang & Schultz 2019, Eq. 1, 3 and 4-5), in ``keras.ops``."""
+"""The losses of training in ``keras.ops``: those of Tsang & Schultz (2019, Eq. 1, 3 and 4-5) and ours."""
 
 from __future__ import annotations
 
@@ -16,10 +16,70 @@ def reconstruction_loss(sequence: Any, reconstruction: Any, weight: Any) -> Any:
     return ops.mean(weight * ops.square(sequence[:, :, 1] - reconstruction))
 
 
-def cross_entropy(one_hot: Any, gamma: Any) -> Any:
-    """Return Eq. 3, averaged over the batch."""
+def cross_entropy(
+    one_hot: Any, gamma: Any, *, shift: Any = None, smoothing: float = 0.0, known: Any = None
+) -> Any:
+    """Return Eq. 3, averaged over the batch.
+
+    Parameters
+    ----------
+    one_hot, gamma : tensor, shape (n, K)
+    shift : tensor, shape (K,), optional
+        Added to the logarithms of gamma before they are normalised again: log of drawn over wanted shares.
+    smoothing : float
+        Part of each label that is spread over all classes.
+    known : tensor, shape (n,), optional
+        1 for windows that count, 0 for the rest.
+    """
     gamma = ops.clip(gamma, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY)
-    return -ops.mean(ops.sum(one_hot * ops.log(gamma), axis=1))
+    logarithm = ops.log(gamma)
+    if shift is not None:
+        logarithm = ops.log_softmax(logarithm + shift[None], axis=1)
+    target = one_hot
+    if smoothing:
+        target = (1.0 - smoothing) * one_hot + smoothing / one_hot.shape[1]
+    return -masked_mean(ops.sum(target * logarithm, axis=1), known)
+
+
+def masked_mean(values: Any, known: Any = None) -> Any:
+    """Return the mean of values (n,) of the windows that count; 0 when none does."""
+    if known is None:
+        return ops.mean(values)
+    return ops.sum(values * known) / ops.maximum(ops.sum(known), 1.0)
+
+
+def component_losses(
+    log_density: Any, one_hot: Any, known: Any, *, log_drawn: Any, log_share: Any, level: Any
+) -> dict[str, Any]:
+    """Return the losses of learned components, each a scalar.
+
+    Parameters
+    ----------
+    log_density : tensor, shape (n, K)
+        log N(z; mu_k, Sigma_k).
+    one_hot : tensor, shape (n, K)
+    known : tensor, shape (n,)
+        0 for outliers.
+    log_drawn, log_share : tensor, shape (K,)
+        Logarithms of the classes' shares among the drawn and among all training windows.
+    level : tensor, scalar
+        Energy between known windows and outliers.
+
+    Returns
+    -------
+    dict
+        ``mixture_entropy``: cross-entropy of the components' posterior. ``distance``: mean negative
+        log density under the window's own component. ``outlier_entropy``: of telling outliers from known
+        windows by the energy alone.
+    """
+    posterior = ops.log_softmax(log_density + log_drawn[None], axis=1)
+    energy = -ops.logsumexp(log_density + log_share[None], axis=1) - level
+    return {
+        "mixture_entropy": -masked_mean(ops.sum(one_hot * posterior, axis=1), known),
+        "distance": -masked_mean(ops.sum(one_hot * log_density, axis=1), known),
+        "outlier_entropy": masked_mean(ops.softplus(energy), known)
+        + masked_mean(ops.softplus(-energy), 1.0 - known),
+    }
 
 
 def mean_energy(

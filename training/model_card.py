@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from broker_plugin.model.conventions import Conventions
 from broker_plugin.model.manifest import Manifest
 from training.evaluate import Evaluation
 from training.run import RunRecord
@@ -29,7 +30,7 @@ Training periods: {training_periods}.
 Periods of mixture, calibration and validation: {calibration_periods}.
 Seed {seed}, {epochs} epochs of {sequences} drawn windows, batch {batch}, peak rate {rate:g}, lambda
 {energy_weight:g}, reconstruction weights: {weight_mode}. Keras {keras} on {backend}, {minutes:.0f} minutes.
-{start}All settings and losses: `report.json`.
+{outliers}{start}All settings and losses: `report.json`.
 
 ## Measured
 On stars that were neither trained on nor used for the calibration. One seed, one split: no spread is known.
@@ -38,10 +39,11 @@ On stars that were neither trained on nor used for the calibration. One seed, on
 ## Limits
 {verdict}- Labels are those of the survey's own machine classification (ACVS) for most stars; some are wrong.
   "Eclipsing" holds several subtypes, "SR" and "ROT" are few and of low amplitude.
-- Windows are drawn in training with weights that favour rare classes; the probabilities are not calibrated
-  to any sky's true mix of classes.
+- The probabilities are for the mix of classes of the training windows (to the power {prior:g}), their
+  temperature fitted to held-out stars; another sky has another mix.
 - Stars of other kinds are few ({n_novel} windows) and mostly irregular variables: the novelty figures are
-  coarse.
+  coarse. None was trained on, but settings of the training were chosen while looking at their ROC AUC: on
+  other stars expect less.
 - The quoted magnitude errors belong to the frame and not to the star; the network does not see them.
 - Trained on one survey, one band and one cadence. In other bands, at other cadences or noise, probabilities
   and energies shift, and the p-value no longer means what it says. Re-calibrate before relying on it.
@@ -60,7 +62,7 @@ def model_card(manifest: Manifest, record: RunRecord, evaluation: Evaluation) ->
         n_epochs=conventions.network.sequence_length,
         length=conventions.network.sequence_length,
         embedding=conventions.network.embedding_size,
-        auxiliary=" and ".join(conventions.input.auxiliary),
+        auxiliary=_auxiliary_words(conventions),
         classes=", ".join(manifest.classes),
         fold_unit=conventions.input.fold_unit,
         phase_zero=conventions.input.phase_zero.replace("_", " "),
@@ -77,6 +79,8 @@ def model_card(manifest: Manifest, record: RunRecord, evaluation: Evaluation) ->
         calibration_periods=_period_words(*calibration),
         start=_start_words(record),
         verdict=_verdict(evaluation),
+        prior=settings.prior_exponent,
+        outliers=_outlier_words(record),
         minutes=sum(epoch["seconds"] for epoch in record.history) / 60.0,
         seed=settings.seed,
         epochs=len(record.history),
@@ -91,10 +95,28 @@ def model_card(manifest: Manifest, record: RunRecord, evaluation: Evaluation) ->
     )
 
 
+def _auxiliary_words(conventions: Conventions) -> str:
+    names = conventions.input.auxiliary
+    words = " and ".join(names[: conventions.auxiliary_in_z])
+    if conventions.network.auxiliary_hidden:
+        words += f". {len(names)} features of the light curve\nenter the embedding beside the encoder"
+    return words
+
+
 def _period_words(source: str, search_digest: str) -> str:
     if search_digest:
         return f"found by the stream's own search on each window (source digest {search_digest})"
     return f"column `{source}` of the data"
+
+
+def _outlier_words(record: RunRecord) -> str:
+    if not record.settings.uses_outliers:
+        return ""
+    return (
+        f"The energy was trained against {record.settings.outliers:g} simulated outliers for each training "
+        f"window (red noise, fadings, lensing,\nshapes with foreign periods) with weight "
+        f"{record.settings.outlier_weight:g}.\n"
+    )
 
 
 def _start_words(record: RunRecord) -> str:

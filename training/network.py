@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,11 +13,38 @@ import keras
 from broker_plugin.model.conventions import Conventions
 from broker_plugin.model.keras_runtime import ReconstructionFeatures, published_hard_sigmoid
 
-_GRU_DROPOUT = 0.25
-_ESTIMATION_DROPOUT = 0.5
+
+@dataclass(frozen=True, slots=True)
+class Regularisation:
+    """What acts in training only.
+
+    Attributes
+    ----------
+    gru_dropout, estimation_dropout : float
+        As in the paper.
+    state_dropout : float
+        Part of the windows whose encoder state is dropped whole, so that the auxiliary features must do; the
+        encoder alone knows single training stars by heart.
+    auxiliary_dropout : float
+        After each layer through which the auxiliary features enter the embedding.
+    auxiliary_noise : float
+        Standard deviation of the noise on the scaled auxiliary features on that way.
+    """
+
+    gru_dropout: float = 0.25
+    estimation_dropout: float = 0.5
+    state_dropout: float = 0.0
+    auxiliary_dropout: float = 0.25
+    auxiliary_noise: float = 0.15
 
 
-def build_network(conventions: Conventions, *, dtype: str = "float32", seed: int = 0) -> Any:
+def build_network(
+    conventions: Conventions,
+    *,
+    dtype: str = "float32",
+    seed: int = 0,
+    regularisation: Regularisation | None = None,
+) -> Any:
     """Build the untrained network.
 
     Parameters
@@ -27,6 +55,8 @@ def build_network(conventions: Conventions, *, dtype: str = "float32", seed: int
         ``"float64"`` for comparisons with golden arrays.
     seed : int
         Of the initial weights and of dropout.
+    regularisation : Regularisation, optional
+        The paper's by default.
 
     Returns
     -------
@@ -36,6 +66,7 @@ def build_network(conventions: Conventions, *, dtype: str = "float32", seed: int
     """
     shape = conventions.network
     layers = keras.layers
+    rates = regularisation or Regularisation()
     seeds = keras.random.SeedGenerator(seed)
 
     def initial(size: str) -> Any:
@@ -64,17 +95,30 @@ def build_network(conventions: Conventions, *, dtype: str = "float32", seed: int
     auxiliary = keras.Input((len(conventions.input.auxiliary),), dtype=dtype, name="auxiliary")
 
     hidden = gru("encode_0", return_sequences=True)(sequence)
-    hidden = layers.Dropout(_GRU_DROPOUT, seed=seed + 1, dtype=dtype, name="drop_encode_0")(hidden)
+    hidden = layers.Dropout(rates.gru_dropout, seed=seed + 1, dtype=dtype, name="drop_encode_0")(hidden)
     hidden = gru("encode_1", return_sequences=False)(hidden)
     if shape.dropout_after == "both_encoder_grus":
-        hidden = layers.Dropout(_GRU_DROPOUT, seed=seed + 2, dtype=dtype, name="drop_encode_1")(hidden)
+        hidden = layers.Dropout(rates.gru_dropout, seed=seed + 2, dtype=dtype, name="drop_encode_1")(hidden)
+    if shape.auxiliary_hidden:
+        beside = layers.GaussianNoise(
+            rates.auxiliary_noise, seed=seed + 5, dtype=dtype, name="noise_auxiliary"
+        )(auxiliary)
+        for number, units in enumerate(shape.auxiliary_hidden):
+            beside = dense(units, f"auxiliary_{number}", "silu")(beside)
+            beside = layers.Dropout(
+                rates.auxiliary_dropout, seed=seed + 6 + number, dtype=dtype, name=f"drop_auxiliary_{number}"
+            )(beside)
+        hidden = layers.Dropout(
+            rates.state_dropout, noise_shape=(None, 1), seed=seed + 20, dtype=dtype, name="drop_state"
+        )(hidden)
+        hidden = layers.Concatenate(dtype=dtype, name="encoder_output")([hidden, beside])
     embedding = dense(shape.embedding_size, "encoding")(hidden)
 
     lags = sequence[:, :, :1]
     repeated = layers.RepeatVector(shape.sequence_length, dtype=dtype, name="repeat")(embedding)
     hidden = layers.Concatenate(dtype=dtype, name="decoder_input")([lags, repeated])
     hidden = gru("decode_0", return_sequences=True)(hidden)
-    hidden = layers.Dropout(_GRU_DROPOUT, seed=seed + 3, dtype=dtype, name="drop_decode_0")(hidden)
+    hidden = layers.Dropout(rates.gru_dropout, seed=seed + 3, dtype=dtype, name="drop_decode_0")(hidden)
     hidden = gru("decode_1", return_sequences=True)(hidden)
     reconstruction = layers.Reshape((shape.sequence_length,), dtype=dtype, name="reconstruction")(
         dense(1, "decoded")(hidden)
@@ -83,9 +127,10 @@ def build_network(conventions: Conventions, *, dtype: str = "float32", seed: int
     features = ReconstructionFeatures(
         shape.cosine_feature, shape.reconstruction_epsilon, dtype=dtype, name="reconstruction_features"
     )([sequence, reconstruction])
-    z = layers.Concatenate(dtype=dtype, name="z")([embedding, features, auxiliary])
-    estimation = dense(shape.embedding_size, "estimation", "tanh")(z)
-    estimation = layers.Dropout(_ESTIMATION_DROPOUT, seed=seed + 4, dtype=dtype, name="drop_estimation")(
+    z_auxiliary = auxiliary[:, : conventions.auxiliary_in_z]
+    z = layers.Concatenate(dtype=dtype, name="z")([embedding, features, z_auxiliary])
+    estimation = dense(shape.estimation_size or shape.embedding_size, "estimation", "tanh")(z)
+    estimation = layers.Dropout(rates.estimation_dropout, seed=seed + 4, dtype=dtype, name="drop_estimation")(
         estimation
     )
     gamma = dense(shape.n_classes, "gamma", "softmax")(estimation)

@@ -45,6 +45,12 @@ def build_onnx(network: Any, conventions: Conventions) -> onnx.ModelProto:
     steps = graph.add("Transpose", ["sequence"], perm=[1, 0, 2])  # (L, n, 2), as the operator wants it
     hidden, _ = gru("encode_0", steps)
     _, last = gru("encode_1", hidden)
+    if shape.auxiliary_hidden:
+        beside = "auxiliary"
+        for number in range(len(shape.auxiliary_hidden)):
+            linear = dense(f"auxiliary_{number}", beside)
+            beside = graph.add("Mul", [linear, graph.add("Sigmoid", [linear])])  # SiLU
+        last = graph.add("Concat", [last, beside], axis=1)
     embedding = dense("encoding", last)
 
     lags = graph.slice(steps, axis=2, start=0, end=1)
@@ -59,7 +65,10 @@ def build_onnx(network: Any, conventions: Conventions) -> onnx.ModelProto:
     graph.add("Squeeze", [by_sequence, graph.integers("axis_2", [2])], output="reconstruction")
 
     features = _reconstruction_features(graph, conventions)
-    graph.add("Concat", [embedding, features, "auxiliary"], output="z", axis=1)
+    z_auxiliary = "auxiliary"
+    if conventions.auxiliary_in_z < len(conventions.input.auxiliary):
+        z_auxiliary = graph.slice("auxiliary", axis=1, start=0, end=conventions.auxiliary_in_z)
+    graph.add("Concat", [embedding, features, z_auxiliary], output="z", axis=1)
     estimation = graph.add("Tanh", [dense("estimation", "z")])
     graph.add("Softmax", [dense("gamma", estimation)], output="gamma", axis=1)
 

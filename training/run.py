@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from broker_plugin.errors import InputError
 from broker_plugin.model.conventions import Conventions
+from broker_plugin.model.mixture import Mixture
 from training.fit import fit, versions
 from training.periods import periods_for
 from training.settings import TrainingSettings
@@ -22,6 +24,7 @@ from training.windows import file_digest, read_windows
 
 RECORD = "record.json"
 NETWORK = "network.keras"
+MIXTURE = "mixture.npz"
 
 Progress = Callable[[str], None]
 
@@ -69,7 +72,7 @@ def train_run(
     processes: int,
     progress: Progress,
 ) -> RunRecord:
-    """Read, split, find periods, train, and write ``network.keras`` and ``record.json`` into ``out``.
+    """Read, split, find periods, train, and write network, learned mixture and ``record.json`` into ``out``.
 
     ``initial`` is the folder of a finished run to start from instead of random weights.
 
@@ -80,7 +83,8 @@ def train_run(
     """
     table = read_windows(data)
     earlier: list[dict[str, float]] = []
-    weights: list[Any] | None = None
+    weights: Any = None
+    mixture: Mixture | None = None
     if initial is not None:
         before, network = read_run(initial)
         found = (before.data_digest, before.settings.seed)
@@ -90,15 +94,34 @@ def train_run(
                 f"{table.data_digest[:12]} and {settings.seed}; give the same data and --seed"
             )
             raise InputError(msg)
-        earlier, weights = before.history, network.get_weights()
+        earlier, weights = before.history, network
+        mixture = read_mixture(initial, before.conventions)
     periods = periods_for(table, settings.periods, cache, processes=processes, progress=progress)
     split = split_by_star(table, settings.seed)
     sizes = {name: len(getattr(split, name)) for name in ("train", "calibrate", "validate", "novel")}
     progress(f"windows: {sizes}")
     fitted = fit(
-        table, split, periods.period_days, settings, initial_weights=weights, out_dir=out, progress=progress
+        table,
+        split,
+        periods.period_days,
+        settings,
+        initial=weights,
+        initial_mixture=mixture,
+        out_dir=out,
+        cache_dir=cache,
+        processes=processes,
+        progress=progress,
     )
     fitted.network.save(out / NETWORK)
+    if fitted.mixture is not None:
+        np.savez(
+            out / MIXTURE,
+            weights=fitted.mixture.weights,
+            means=fitted.mixture.means,
+            covariances=fitted.mixture.covariances,
+            z_mean=fitted.mixture.z_mean,
+            z_scale=fitted.mixture.z_scale,
+        )
     record = RunRecord(
         # A file of periods is named by what is in it: its path means nothing to a reader.
         settings=replace(settings, periods=periods.source),
@@ -136,3 +159,16 @@ def read_run(out: Path) -> tuple[RunRecord, Any]:
         msg = f"{path}: not the record of a run ({error.errors()[0]['loc']}: {error.errors()[0]['msg']})"
         raise InputError(msg) from error
     return record, keras.saving.load_model(out / NETWORK, compile=False)
+
+
+def read_mixture(out: Path, conventions: Conventions) -> Mixture | None:
+    """Return the learned mixture of a finished run; None where it is computed from z and gamma."""
+    if conventions.mixture.estimator != "learned":
+        return None
+    try:
+        with np.load(out / MIXTURE, allow_pickle=False) as stored:
+            arrays = {name: stored[name] for name in stored.files}
+        return Mixture(**arrays, conventions=conventions.mixture)
+    except (OSError, TypeError, ValueError) as error:
+        msg = f"{out / MIXTURE}: cannot be used ({error}); run 'python -m training fit --out {out}' again"
+        raise InputError(msg) from error

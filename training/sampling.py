@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.features import InputConventions, build_network_input
 from broker_plugin.records.epoch import Float32Array, FloatArray
-from training.windows import WindowTable
 
 WeightMode = Literal["constant", "relative", "inverse_error"]
 
@@ -48,58 +49,139 @@ def draw_epoch(
     return rng.permutation(np.concatenate(drawn))
 
 
-def training_arrays(
-    table: WindowTable,
-    index: npt.NDArray[np.intp],
+@dataclass(frozen=True, slots=True)
+class WindowPool:
+    """Windows to draw from, with their auxiliary features, which are too dear to compute again each epoch.
+
+    Attributes
+    ----------
+    time_mjd : ndarray, shape (n, L), float64
+    mag, magerr : ndarray, shape (n, L)
+    period_days : ndarray, shape (n,), float64
+    label : ndarray, shape (n,), int64
+        -1 for outliers.
+    raw_auxiliary : ndarray, shape (n, k), float64
+    """
+
+    time_mjd: FloatArray
+    mag: npt.NDArray[np.floating[Any]]
+    magerr: npt.NDArray[np.floating[Any]]
+    period_days: FloatArray
+    label: npt.NDArray[np.int64]
+    raw_auxiliary: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.label)
+
+
+def make_pool(
+    time_mjd: FloatArray,
+    mag: npt.NDArray[np.floating[Any]],
+    magerr: npt.NDArray[np.floating[Any]],
     period_days: FloatArray,
+    label: npt.NDArray[np.int64],
+    *,
+    conventions: InputConventions,
+) -> WindowPool:
+    """Return a pool; of ``conventions`` only the names of the auxiliary features matter here."""
+    raw = [
+        build_network_input(
+            time_mjd[block], mag[block], magerr[block], period_days[block], conventions
+        ).raw_auxiliary
+        for block in (slice(start, start + _BLOCK) for start in range(0, len(label), _BLOCK))
+    ]
+    return WindowPool(time_mjd, mag, magerr, period_days, label, np.concatenate(raw))
+
+
+def disturbed(
+    pool: WindowPool,
+    conventions: InputConventions,
+    rng: np.random.Generator,
+    *,
+    noise: float,
+    bad_epochs: float,
+) -> WindowPool:
+    """Return the same windows as a worse survey would see them.
+
+    Parameters
+    ----------
+    pool, conventions, rng
+    noise : float
+        White noise is added whose standard deviation is drawn uniformly from [0, noise] for each window, in
+        units of the window's own.
+    bad_epochs : float
+        A fraction of the epochs, drawn uniformly from [0, bad_epochs] for each window, is thrown off by 2 to
+        6 standard deviations, three times in four to the faint side.
+    """
+    n, length = pool.mag.shape
+    mag = pool.mag.astype(np.float64)
+    std = mag.std(axis=1)[:, None]
+    mag += rng.normal(size=mag.shape) * rng.uniform(0.0, noise, size=(n, 1)) * std
+    thrown = rng.random((n, length)) < rng.uniform(0.0, bad_epochs, size=(n, 1))
+    faint = np.where(rng.random((n, length)) < 0.75, 1.0, -1.0)
+    mag += thrown * faint * rng.uniform(2.0, 6.0, size=mag.shape) * std
+    return make_pool(
+        pool.time_mjd,
+        mag.astype(np.float32),
+        pool.magerr,
+        pool.period_days,
+        pool.label,
+        conventions=conventions,
+    )
+
+
+def joined(pools: Sequence[WindowPool]) -> WindowPool:
+    """Return one pool of several."""
+    return WindowPool(
+        *(np.concatenate([getattr(pool, field.name) for pool in pools]) for field in fields(WindowPool))
+    )
+
+
+def training_arrays(
+    pool: WindowPool,
+    index: npt.NDArray[np.intp],
     conventions: InputConventions,
     *,
     weight_mode: WeightMode,
-    rng: np.random.Generator | None = None,
-    phase_jitter: float = 0.0,
-    noise: float = 0.0,
+    phase_offset: FloatArray | float = 0.0,
 ) -> dict[str, Float32Array]:
     """Build what :class:`training.joint.JointModel` is fed with.
 
     Parameters
     ----------
-    table, index, period_days
-        The windows, which of them, and the period of every window of the table.
+    pool, index
+        The windows, and which of them.
     conventions : InputConventions
     weight_mode : {"constant", "relative", "inverse_error"}
-        Eq. 1 weighs by ``std / magerr`` (``"inverse_error"``). Where ``magerr`` knows the frame and not the
-        star, that lets large amplitudes dominate; ``"relative"`` divides by the window's mean weight, so that
-        frames count relative to each other and windows equally.
-    rng : Generator, optional
-        Given: phases are shifted and noise is added.
-    phase_jitter : float
-        Standard deviation of the shift of each window's phases, periods; 1 or more is a random start phase.
-    noise : float
-        Largest standard deviation of the added noise, in units of the window's own; drawn uniformly from
-        [0, noise] for each window.
+        See :func:`frame_weights`.
+    phase_offset : ndarray, shape (len(index),), or float
+        Shift of the phases, periods.
     """
-    mag = table.mag[index].astype(np.float64)
-    offset: FloatArray | float = 0.0
-    if rng is not None:
-        offset = rng.normal(0.0, phase_jitter, size=len(index))
-        if noise > 0:
-            scale = rng.uniform(0.0, noise, size=len(index)) * mag.std(axis=1)
-            mag = mag + rng.normal(size=mag.shape) * scale[:, None]
     built = build_network_input(
-        table.time_mjd[index],
-        mag,
-        table.magerr[index],
-        period_days[index],
+        pool.time_mjd[index],
+        pool.mag[index],
+        pool.magerr[index],
+        pool.period_days[index],
         conventions,
-        phase_offset=offset,
+        phase_offset=phase_offset,
+        raw_auxiliary=pool.raw_auxiliary[index],
     )
-    weight = np.ones_like(built.error)
-    if weight_mode != "constant":
-        weight = 1.0 / built.error
-    if weight_mode == "relative":
+    weight = frame_weights(built.error, weight_mode)
+    weight[pool.label[index] < 0] = 0.0
+    return {"sequence": built.sequence, "auxiliary": built.auxiliary, "weight": weight}
+
+
+def frame_weights(error: npt.NDArray[np.floating[Any]], mode: WeightMode) -> Float32Array:
+    """Return the weights of Eq. 1, shape (n, L), for errors in units of each window's scatter.
+
+    Eq. 1 weighs by ``std / magerr`` (``"inverse_error"``). Where ``magerr`` knows the frame and not the star,
+    that lets large amplitudes dominate; ``"relative"`` divides by the window's mean weight, so that frames
+    count relative to each other and windows equally.
+    """
+    weight = np.ones_like(error) if mode == "constant" else 1.0 / error
+    if mode == "relative":
         weight = weight / weight.mean(axis=1, keepdims=True)
-    return {
-        "sequence": built.sequence,
-        "auxiliary": built.auxiliary,
-        "weight": weight.astype(np.float32),
-    }
+    return np.asarray(weight, dtype=np.float32)
+
+
+_BLOCK = 1024

@@ -1,9 +1,13 @@
-"""Evaluations as text for people: the terminal and the model card."""
+"""Evaluations as text for people: the terminal, the model card, the report."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from training.evaluate import Evaluation
 from training.metrics import ClassificationFigures, CutFigures, NoveltyFigures
+from training.reliability import PValueCalibration, Reliability
+from training.strata import Stratum
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
@@ -24,6 +28,47 @@ def evaluation_text(evaluation: Evaluation) -> str:
     return "\n".join(lines)
 
 
+def details_text(evaluation: Evaluation) -> str:
+    """Return what :func:`evaluation_text` leaves out: intervals, single scores, reliability, parts."""
+    lines: list[str] = []
+    if evaluation.intervals:
+        rows = [
+            (name.replace("_", " "), f"{one.value:.4f}", f"{one.low:.4f} to {one.high:.4f}")
+            for name, one in evaluation.intervals.items()
+        ]
+        lines += ["## Intervals (95 %, bootstrap over groups of stars)", ""]
+        lines += markdown_table(("figure", "value", "interval"), rows)
+    if evaluation.novelty_scores:
+        rows = [
+            (
+                name + (" (low is novel)" if one.lower_is_novel else ""),
+                f"{one.roc_auc:.3f}",
+                f"{one.average_precision:.3f}",
+            )
+            for name, one in evaluation.novelty_scores.items()
+        ]
+        lines += ["## Each quantity as a novelty detector", ""]
+        lines += markdown_table(("score", "ROC AUC", "average precision"), rows)
+    if evaluation.p_values is not None:
+        lines += _p_values(evaluation.p_values)
+    if evaluation.reliability is not None:
+        lines += _reliability(evaluation.reliability)
+    for name, parts in evaluation.strata.items():
+        lines += [f"## By {name}", "", *_strata(name, parts)]
+    return "\n".join(lines)
+
+
+def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Return a Markdown table as lines, an empty one after it."""
+    table = [f"| {' | '.join(header)} |", "|---" * len(header) + "|"]
+    return [*table, *(f"| {' | '.join(row)} |" for row in rows), ""]
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Return a figure, or a dash for None."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
 def _classification(figures: ClassificationFigures, star_accuracy: float | None) -> list[str]:
     names = list(figures.recall)
     lines = [
@@ -31,15 +76,18 @@ def _classification(figures: ClassificationFigures, star_accuracy: float | None)
         f"balanced {figures.balanced_accuracy:.4f}"
         + (f"; by star {star_accuracy:.4f}." if star_accuracy is not None else "."),
         "",
-        "| true class | windows | recall | " + " | ".join(f"as {name}" for name in names) + " |",
-        "|---" * (3 + len(names)) + "|",
     ]
-    for row, name in enumerate(names):
-        recall = figures.recall[name]
-        counts = " | ".join(str(count) for count in figures.confusion[row])
-        shown = "-" if recall is None else f"{recall:.3f}"
-        lines.append(f"| {name} | {figures.support[name]} | {shown} | {counts} |")
-    return [*lines, ""]
+    rows = [
+        (
+            name,
+            str(figures.support[name]),
+            number(figures.recall[name]),
+            *(str(count) for count in figures.confusion[row]),
+        )
+        for row, name in enumerate(names)
+    ]
+    header = ("true class", "windows", "recall", *(f"as {name}" for name in names))
+    return [*lines, *markdown_table(header, rows)]
 
 
 def _novelty(figures: NoveltyFigures) -> list[str]:
@@ -48,20 +96,66 @@ def _novelty(figures: NoveltyFigures) -> list[str]:
         f"ROC AUC of the energy {figures.roc_auc:.3f}; of the reconstruction error alone "
         f"{figures.roc_auc_reconstruction_error:.3f}.",
         "",
-        "| cut | energy | precision | recall | F1 | known windows above |",
-        "|---|---|---|---|---|---|",
-        _cut_row("80 %", figures.at_80),
-        _cut_row("95 %", figures.at_95),
-        "",
+        *markdown_table(
+            ("cut", "energy", "precision", "recall", "F1", "known windows above"),
+            [_cut_row("80 %", figures.at_80), _cut_row("95 %", figures.at_95)],
+        ),
     ]
 
 
-def _cut_row(name: str, cut: CutFigures) -> str:
-    precision = "-" if cut.precision is None else f"{cut.precision:.3f}"
-    row = (
+def _cut_row(name: str, cut: CutFigures) -> tuple[str, ...]:
+    return (
         name,
         f"{cut.threshold:.2f}",
-        precision,
-        *(f"{v:.3f}" for v in (cut.recall, cut.f1, cut.false_alarm_rate)),
+        number(cut.precision),
+        *(f"{value:.3f}" for value in (cut.recall, cut.f1, cut.false_alarm_rate)),
     )
-    return f"| {' | '.join(row)} |"
+
+
+def _p_values(calibration: PValueCalibration) -> list[str]:
+    rows = [
+        (level, f"{fraction:.4f}", "{:.4f} to {:.4f}".format(*calibration.intervals[level]))
+        for level, fraction in calibration.fractions.items()
+    ]
+    return [
+        f"## p-values of {calibration.n_windows} known windows in {calibration.n_groups} groups of stars",
+        "",
+        *markdown_table(("p at most", "windows", "95 % interval"), rows),
+    ]
+
+
+def _reliability(found: Reliability) -> list[str]:
+    rows = [
+        (
+            f"{one.low:.1f} to {one.high:.1f}",
+            str(one.n_windows),
+            number(one.mean_probability),
+            number(one.accuracy),
+        )
+        for one in found.bins
+    ]
+    return [
+        "## Reliability of the probabilities",
+        "",
+        f"Expected calibration error {found.expected_calibration_error:.4f}, Brier score {found.brier:.4f}, "
+        f"log loss {found.log_loss:.4f}.",
+        "",
+        *markdown_table(("highest probability", "windows", "mean", "accuracy"), rows),
+    ]
+
+
+def _strata(name: str, parts: Sequence[Stratum]) -> list[str]:
+    rows = [
+        (
+            part.name,
+            str(part.n_known),
+            str(part.n_novel),
+            number(part.accuracy),
+            number(part.balanced_accuracy),
+            number(part.false_novel_rate),
+            number(part.roc_auc),
+        )
+        for part in parts
+    ]
+    header = (name, "known", "novel", "accuracy", "balanced", "known with p <= 0.05", "novelty ROC AUC")
+    return markdown_table(header, rows)

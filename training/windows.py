@@ -1,7 +1,7 @@
 """Read labelled light curves and cut them into windows: disjoint chunks of 200 epochs in time order.
 
-The layout: one row a star with ``star_id``, ``superclass``, ``group``, the lists ``hjd`` (days), ``mag`` and
-``magerr``, and any number of period columns.
+The layout: one row a star with ``star_id``, ``superclass``, the lists ``hjd`` (days), ``mag`` and ``magerr``,
+and any number of period columns; ``group`` ties stars together that a split must not part.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NOVEL_LABEL = -1
 """Label index of a star whose class is none of the eight; never trained on."""
 
 _JD_TO_MJD = 2_400_000.5
-_REQUIRED_COLUMNS = ("star_id", "superclass", "group", "hjd", "mag", "magerr")
+_REQUIRED_COLUMNS = ("star_id", "superclass", "hjd", "mag", "magerr")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,12 @@ def read_windows(path: Path) -> WindowTable:
         name for name in ("period", "period_blind", "period_catalog") if name in table.column_names
     ]
     original = "orig_class" if "orig_class" in table.column_names else "superclass"
-    names = [*_REQUIRED_COLUMNS, original, *period_names]
+    names = [
+        *_REQUIRED_COLUMNS,
+        *(["group"] if "group" in table.column_names else []),
+        original,
+        *period_names,
+    ]
     columns = {name: table[name].to_pylist() for name in dict.fromkeys(names) if name not in _LISTS}
     lists = {name: _list_column(table, name) for name in _LISTS}
 
@@ -112,7 +117,7 @@ def read_windows(path: Path) -> WindowTable:
         mag=np.array(pieces["mag"], dtype=np.float32),
         magerr=np.array(pieces["magerr"], dtype=np.float32),
         label=np.array([_label(path, row, columns["superclass"][row]) for row in rows], dtype=np.int64),
-        group=np.array([columns["group"][row] for row in rows], dtype=np.int64),
+        group=_groups(columns["star_id"], columns.get("group"))[rows],
         star_id=np.array([str(columns["star_id"][row]) for row in rows]),
         original_class=np.array([str(columns[original][row]) for row in rows]),
         chunk=np.array(chunks, dtype=np.int64),
@@ -162,6 +167,20 @@ def _label(path: Path, row: int, superclass: str) -> int:
         msg = f"{path}: row {row}: superclass {superclass!r}; expected one of {', '.join(CLASSES)} or NOVEL"
         raise InputError(msg)
     return CLASSES.index(superclass)
+
+
+def _groups(star_ids: list[object], groups: list[int | None] | None) -> npt.NDArray[np.int64]:
+    """Return the group of each row; rows of one star id without a group, or with a negative one, are one."""
+    given = [-1 if group is None else int(group) for group in groups or [None] * len(star_ids)]
+    first_free = max(given, default=-1) + 1
+    number: dict[object, int] = {}
+    for star_id, group in zip(star_ids, given, strict=True):
+        if group < 0:
+            number.setdefault(star_id, first_free + len(number))
+    return np.array(
+        [number[star_id] if group < 0 else group for star_id, group in zip(star_ids, given, strict=True)],
+        dtype=np.int64,
+    )
 
 
 def _period(value: object) -> float:

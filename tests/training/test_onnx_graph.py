@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from broker_plugin.features import STRUCTURE_FEATURES
 from broker_plugin.model.conventions import OURS, PUBLISHED_CODE, Conventions
 
 
@@ -16,7 +17,19 @@ def small(conventions: Conventions) -> Conventions:
     return replace(conventions, network=network)
 
 
-@pytest.mark.parametrize("conventions", [small(OURS), small(PUBLISHED_CODE)], ids=["ours", "published"])
+def with_structure() -> Conventions:
+    """Return our variant with six auxiliary features, two of them in z."""
+    names = tuple(STRUCTURE_FEATURES)[:6]
+    inputs = replace(OURS.input, auxiliary=names, auxiliary_mean=(0.0,) * 6, auxiliary_scale=(1.0,) * 6)
+    network = replace(OURS.network, auxiliary_in_z=2, auxiliary_hidden=(7, 5), estimation_size=9)
+    return small(replace(OURS, input=inputs, network=network))
+
+
+@pytest.mark.parametrize(
+    "conventions",
+    [small(OURS), small(PUBLISHED_CODE), with_structure()],
+    ids=["paper", "published", "structure"],
+)
 def test_graph_equals_keras(conventions: Conventions) -> None:
     """Random weights, biases included, on random sequences."""
     from training.bundle_writer import session_of

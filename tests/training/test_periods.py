@@ -61,3 +61,16 @@ def test_a_column_of_periods(data: Path, tmp_path: Path) -> None:
         periods_for(table, "period_blind", tmp_path)
     with pytest.raises(InputError, match="no period column 'gaia'"):
         periods_for(table, "gaia", tmp_path)
+
+
+def test_the_digest_follows_the_code_and_not_its_dress() -> None:
+    """A comment, a docstring, an import or a line break finds no other period; a number may."""
+    from training.periods import _code_of
+
+    plain = "def f(x):\n    return x * 2\n"
+    dressed = (
+        '"""Doc."""\nimport os\n\n\ndef f(x):  # why\n    """Doc."""\n'
+        "    import sys\n\n    return (\n        x * 2\n    )\n"
+    )
+    assert _code_of(plain) == _code_of(dressed)
+    assert _code_of(plain) != _code_of(plain.replace("2", "3"))

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from broker_plugin.features import OUR_INPUT
-from training.sampling import draw_epoch, training_arrays
+from broker_plugin.features import OUR_INPUT, InputConventions, build_network_input
+from training.sampling import (
+    WindowPool,
+    disturbed,
+    draw_epoch,
+    frame_weights,
+    joined,
+    make_pool,
+    training_arrays,
+)
 from training.split import split_by_star
 from training.windows import NOVEL_LABEL, WindowTable, read_windows
 
@@ -62,28 +71,66 @@ def test_no_window_twice_before_every_window_once() -> None:
 
 def test_relative_weights_do_not_favour_large_amplitudes(table: WindowTable) -> None:
     """Eq. 1's weights grow with the amplitude where magerr knows the frame only; relative ones do not."""
-    index = np.arange(len(table))
+    error = table.magerr / table.mag.std(axis=1, keepdims=True)
+    assert np.ptp(frame_weights(error, "inverse_error").mean(axis=1)) > 10
+    np.testing.assert_allclose(frame_weights(error, "relative").mean(axis=1), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(frame_weights(error, "constant"), 1.0)
+
+
+def whole_pool(table: WindowTable, conventions: InputConventions = OUR_INPUT) -> WindowPool:
+    """Return all windows of the table with catalogue periods."""
+    return make_pool(
+        table.time_mjd,
+        table.mag,
+        table.magerr,
+        table.columns_period_days["period"],
+        table.label,
+        conventions=conventions,
+    )
+
+
+def test_arrays_of_a_pool_are_the_input_of_the_stream(table: WindowTable) -> None:
+    """Features computed once and kept are those that the stream computes for the window."""
+    names = ("log10_std", "log10_period", "fold_residual", "odd_gain")
+    inputs = replace(OUR_INPUT, auxiliary=names, auxiliary_mean=(0.1,) * 4, auxiliary_scale=(2.0,) * 4)
+    index = np.array([7, 3])
+    made = training_arrays(whole_pool(table, inputs), index, inputs, weight_mode="constant")
     periods = table.columns_period_days["period"]
-    paper = training_arrays(table, index, periods, OUR_INPUT, weight_mode="inverse_error")["weight"]
-    relative = training_arrays(table, index, periods, OUR_INPUT, weight_mode="relative")["weight"]
-    constant = training_arrays(table, index, periods, OUR_INPUT, weight_mode="constant")["weight"]
-    assert np.ptp(paper.mean(axis=1)) > 10
-    np.testing.assert_allclose(relative.mean(axis=1), 1.0, rtol=1e-5)
-    np.testing.assert_array_equal(constant, 1.0)
+    built = build_network_input(
+        table.time_mjd[index], table.mag[index], table.magerr[index], periods[index], inputs
+    )
+    np.testing.assert_array_equal(made["sequence"], built.sequence)
+    np.testing.assert_allclose(made["auxiliary"], built.auxiliary, rtol=1e-5, atol=1e-6)
 
 
-def test_augmentation_shifts_phases_and_adds_noise(table: WindowTable) -> None:
-    """With a generator the same window looks different each time, without one it does not."""
-    index, periods = np.array([0, 1]), table.columns_period_days["period"]
+def test_outliers_have_no_weight_in_the_reconstruction(table: WindowTable) -> None:
+    """The autoencoder must not learn to draw what it is to call strange."""
+    pool = whole_pool(table)
+    weight = training_arrays(pool, np.arange(len(pool)), OUR_INPUT, weight_mode="relative")["weight"]
+    assert (weight[pool.label == NOVEL_LABEL] == 0).all()
+    assert (weight[pool.label != NOVEL_LABEL] > 0).all()
 
-    def arrays(rng: np.random.Generator | None, **options: float) -> np.ndarray:
-        made = training_arrays(table, index, periods, OUR_INPUT, weight_mode="constant", rng=rng, **options)
-        return made["sequence"]
 
-    plain = arrays(None)
-    rng = np.random.default_rng(0)
-    shifted = arrays(rng, phase_jitter=0.2)
-    noisy = arrays(rng, noise=0.5)
-    assert not np.array_equal(plain, shifted)
-    np.testing.assert_allclose(np.sort(plain[:, :, 1], axis=1), np.sort(shifted[:, :, 1], axis=1), rtol=1e-6)
-    assert not np.allclose(np.sort(plain[:, :, 1], axis=1), np.sort(noisy[:, :, 1], axis=1))
+def test_a_shift_of_phases_only_turns_the_fold(table: WindowTable) -> None:
+    """The same magnitudes in another order."""
+    pool, index = whole_pool(table), np.array([0, 1])
+    plain = training_arrays(pool, index, OUR_INPUT, weight_mode="constant")["sequence"]
+    turned = training_arrays(
+        pool, index, OUR_INPUT, weight_mode="constant", phase_offset=np.array([0.2, 0.4])
+    )["sequence"]
+    assert not np.array_equal(plain, turned)
+    np.testing.assert_allclose(np.sort(plain[:, :, 1], axis=1), np.sort(turned[:, :, 1], axis=1), rtol=1e-6)
+
+
+def test_disturbed_windows_are_noisier_and_have_bad_epochs(table: WindowTable) -> None:
+    """Noise up to half of each window's scatter, up to a tenth of the epochs thrown off; labels stay."""
+    pool, rng = whole_pool(table), np.random.default_rng(0)
+    noisy = disturbed(pool, OUR_INPUT, rng, noise=0.5, bad_epochs=0.0)
+    added = (noisy.mag - pool.mag).std(axis=1) / pool.mag.std(axis=1)
+    assert 0.0 < added.min() < 0.1
+    assert 0.4 < added.max() < 0.6
+    thrown = disturbed(pool, OUR_INPUT, rng, noise=0.0, bad_epochs=0.1)
+    moved = np.abs(thrown.mag - pool.mag) > pool.mag.std(axis=1, keepdims=True)
+    assert 0.03 < moved.mean() < 0.07
+    np.testing.assert_array_equal(noisy.label, pool.label)
+    assert len(joined([pool, noisy, thrown])) == 3 * len(pool)

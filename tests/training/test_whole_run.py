@@ -15,7 +15,8 @@ from broker_plugin.model import open_scorer
 from training.cli import main
 
 FIT = ["--periods", "period", "--sequences-per-epoch", "64", "--batch-size", "32", "--hidden-size", "12"]
-# Three epochs of two steps; catalogue periods, since the search has its own tests.
+FIT += ["--outliers", "0.1", "--average-momentum", "0.5", "--head-epochs", "0"]
+# Three epochs of three steps; catalogue periods, since the search has its own tests.
 
 
 def run(*arguments: str) -> Any:
@@ -38,6 +39,40 @@ def test_the_losses_fall(finished: Path) -> None:
     assert [epoch["epoch"] for epoch in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
     assert all(np.isfinite(value) for epoch in history for value in epoch.values())
+
+
+def test_a_head_start(data: Path, finished: Path, tmp_path: Path) -> None:
+    """What stands on the encoder has learned something before the first epoch; a resumed run has it once."""
+    options = [*FIT, "--head-epochs", "20"]
+    result = run("fit", "--data", data, "--out", tmp_path, "--epochs", "1", *options)
+    assert result.exit_code == 0, result.output
+    assert "head start: " in result.output
+    with_it, without = (
+        json.loads((folder / "record.json").read_text())["history"][0] for folder in (tmp_path, finished)
+    )
+    assert with_it["cross_entropy"] < 0.8 * without["cross_entropy"]
+    (tmp_path / "record.json").unlink()
+    again = run("fit", "--data", data, "--out", tmp_path, "--epochs", "1", *options)
+    assert "head start" not in again.output
+
+
+PAPER = ["--features", "paper", "--mixture", "memberships", "--average-momentum", "0", "--outliers", "0"]
+
+
+@pytest.mark.parametrize("mode", ["joint", "sequential"])
+def test_the_paper_s_recipe(data: Path, tmp_path: Path, mode: str) -> None:
+    """Its features and its mixture give a bundle; sequential training leaves z as its first phase made it."""
+    run_dir, bundle = tmp_path / "run", tmp_path / "bundle"
+    fitted = run("fit", "--data", data, "--out", run_dir, "--epochs", "2", *FIT, *PAPER, "--mode", mode)
+    assert fitted.exit_code == 0, fitted.output
+    history = json.loads((run_dir / "record.json").read_text())["history"]
+    errors = [epoch["val_squared_error"] for epoch in history]
+    assert (errors[0] == errors[1]) == (mode == "sequential")
+    exported = run("export", "--run", run_dir, "--data", data, "--out", bundle, "--periods", "period")
+    assert exported.exit_code == 0, exported.output
+    conventions = open_scorer(bundle).bundle.manifest.conventions
+    assert conventions.input.auxiliary == ("std", "log10_period")
+    assert conventions.mixture.estimator == "memberships"
 
 
 def test_an_interrupted_run_resumes(data: Path, finished: Path, tmp_path: Path) -> None:
@@ -85,6 +120,9 @@ def test_export_and_evaluate(data: Path, finished: Path, tmp_path: Path) -> None
     scorer = open_scorer(bundle)
     assert scorer.bundle.manifest.provenance.period_source == "period"
     assert 0 < scorer.bundle.manifest.n_calibration < 100
+    assert scorer.bundle.manifest.conventions.mixture.estimator == "learned"
+    assert scorer.bundle.reference_stars is not None
+    assert {"energy", "fold_residual", "euclidean"} <= set(scorer.bundle.reference)
     for name in ("manifest.json", "report.json", "MODEL_CARD.md"):
         assert str(tmp_path) not in (bundle / name).read_text()
         assert str(data.parent) not in (bundle / name).read_text()

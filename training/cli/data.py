@@ -1,0 +1,65 @@
+"""Verbs that prepare data: collect, add-labels, prepare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from training.cli import options
+from training.periods import periods_for
+from training.windows import read_windows
+
+
+@click.command()
+@options.data
+@options.cache
+@options.periods
+@options.processes
+def prepare(data: Path, cache: Path, periods: str, processes: int) -> None:
+    """Cut the light curves into windows and find the period of each; resumes where it stopped."""
+    table = read_windows(data)
+    click.echo(
+        f"{data}: {len(table)} windows of {len(set(table.star_id))} stars, sha256 {table.data_digest[:12]}"
+    )
+    periods_for(table, periods, cache, processes=processes, progress=click.echo)
+
+
+@click.command()
+@click.argument("description", type=click.Path(path_type=Path, dir_okay=False))
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file to write."
+)
+def collect(description: Path, out: Path) -> None:
+    """Read a survey's catalogue and light curves, as its DESCRIPTION (TOML) says, into one parquet file.
+
+    The file is what --data takes everywhere. Presets: asassn, linear, asas; see training/data/description.py.
+    """
+    from training.data import collect_stars, read_description
+    from training.data.collect import report_text
+
+    report = collect_stars(read_description(description), out, options.to_stderr)
+    click.echo(f"{out}: {report_text(report)}")
+
+
+@click.command()
+@options.data
+@click.option(
+    "--labels",
+    "labels",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    required=True,
+    help="Parquet that `broker-plugin board export-labels` wrote; several times for several boards.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file to write."
+)
+def add_labels(data: Path, labels: tuple[Path, ...], out: Path) -> None:
+    """Add what people labelled on the board to a table of training stars; OUT is what --data takes."""
+    from training.data.labels import add_labels as put_together
+
+    done = put_together(data, labels, out)
+    click.echo(
+        f"{out}: {done.stars} stars and {done.added} labelled light curves ({done.superseded} superseded)"
+    )
