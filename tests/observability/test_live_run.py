@@ -42,6 +42,7 @@ from broker_plugin.metrics import Health, Metrics
 from broker_plugin.metrics import registry as metrics_registry
 from broker_plugin.metrics.drift import DriftMonitor
 from broker_plugin.records.codec import encode_window
+from broker_plugin.records.epoch import make_epochs
 from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.kafka.producer import KafkaProducer
 from broker_plugin.runner.protocols import Output, Partition
@@ -107,7 +108,7 @@ def test_everything_that_is_named_moves(kafka_bootstrap, prefix, tmp_path, monke
             publish(bus, tonight, packets)
             until(lambda: total(metrics, "annotations_total") > 0, "the first annotation", look)
             faults(monkeypatch)
-            publish_unusable_window(bus, prefix)
+            publish_odd_windows(bus, prefix)
             publish(bus, tonight, [asteroid(again[-1]), *again])
             until(lambda: idle(metrics, len(packets) + len(again) + 1), "the end of the backlog", look)
             time.sleep(3 if prometheus else 0)  # the last values are scraped
@@ -213,11 +214,17 @@ def asteroid(packet: bytes) -> bytes:
     return changed.getvalue()
 
 
-def publish_unusable_window(bus: Any, prefix: str) -> None:
-    """Publish a window of a star that does not vary at all."""
-    epochs = WINDOW.epochs.copy()
-    epochs["mag"] = np.float32(15.0)
-    publish(bus, f"{prefix}.lightcurves", [encode_window(replace(WINDOW, epochs=epochs))])
+def publish_odd_windows(bus: Any, prefix: str) -> None:
+    """Publish a window of a star that does not vary at all, and one of a star that fades once, far."""
+    flat = WINDOW.epochs.copy()
+    flat["mag"] = np.float32(15.0)
+    rng = np.random.default_rng(5)
+    times = np.sort(58000 + rng.uniform(0, 900, 200))
+    mag = 15 + rng.normal(0, 0.01, 200)
+    mag[100:150] += np.linspace(0, 4, 50)
+    fading = make_epochs(times, mag, np.full(200, 0.02), origin=2, version=7)
+    values = [encode_window(replace(WINDOW, epochs=epochs)) for epochs in (flat, fading)]
+    publish(bus, f"{prefix}.lightcurves", values)
 
 
 def remember(metrics: Metrics, seen: dict[str, set[Any]]) -> None:
