@@ -105,9 +105,12 @@ def test_everything_that_is_named_moves(kafka_bootstrap, prefix, tmp_path, monke
         running.start()
         try:
             until(lambda: health.unready() is None, "readiness", look)
-            publish(bus, tonight, packets)
+            later = len(packets) // 10
+            publish(bus, tonight, packets[:-later])
             until(lambda: total(metrics, "annotations_total") > 0, "the first annotation", look)
+            time.sleep(3 if prometheus else 0)  # a rate needs a scrape of what was, and one of what came after
             faults(monkeypatch)
+            publish(bus, tonight, packets[-later:])
             publish_odd_windows(bus, prefix)
             publish(bus, tonight, [asteroid(again[-1]), *again])
             until(lambda: idle(metrics, len(packets) + len(again) + 1), "the end of the backlog", look)
