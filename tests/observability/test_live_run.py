@@ -108,7 +108,7 @@ def test_everything_that_is_named_moves(kafka_bootstrap, prefix, tmp_path, monke
             later = len(packets) // 10
             publish(bus, tonight, packets[:-later])
             until(lambda: total(metrics, "annotations_total") > 0, "the first annotation", look)
-            time.sleep(3 if prometheus else 0)  # a rate needs a scrape of what was, and one of what came after
+            time.sleep(3 if prometheus else 0)  # a rate needs a scrape before and one after
             faults(monkeypatch)
             publish(bus, tonight, packets[-later:])
             publish_odd_windows(bus, prefix)
