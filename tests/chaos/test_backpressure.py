@@ -45,6 +45,7 @@ def test_nobody_leaves_the_group_and_the_lag_shows(installation: Installation, n
             METRICS__PORT=str(port),
             RUNNER__BATCH_RECORDS="10",
             RUNNER__MAX_POLL_INTERVAL_SECONDS=f"{HUNG_SECONDS:g}",
+            KAFKA__TIMEOUT_SECONDS="10",  # less than that
         )
         for name, port in ports.items()
     ]
@@ -54,7 +55,7 @@ def test_nobody_leaves_the_group_and_the_lag_shows(installation: Installation, n
             for port in ports.values()
             for stage in ("accumulate", "score")
         ),
-        lambda: f"two partitions each; logs in {installation.folder}",
+        lambda: f"two partitions each:\n{installation.describe_workers()}\nlogs in {installation.folder}",
     )
     before = scrape(ports.values())
     with installation.feed(light_curves(SEED, n_objects)):
