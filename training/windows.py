@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def read_windows(path: Path) -> WindowTable:
     InputError
         If the file is missing, is no parquet, lacks a column, or a row has lists of different lengths.
     """
-    table = _read_table(path)
+    table = read_stars(path)
     period_names = [
         name for name in ("period", "period_blind", "period_catalog") if name in table.column_names
     ]
@@ -137,15 +138,22 @@ def file_digest(path: Path) -> str:
 _LISTS = ("hjd", "mag", "magerr")
 
 
-def _read_table(path: Path) -> pa.Table:
+def read_stars(path: Path, columns: Sequence[str] = _REQUIRED_COLUMNS) -> pa.Table:
+    """Read a parquet file of one row a star.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or lacks one of the columns.
+    """
     try:
         table = pq.read_table(path)
     except (OSError, pa.ArrowInvalid) as error:
         msg = f"{path}: cannot be read as parquet ({error}); expected one row a star"
         raise InputError(msg) from error
-    missing = [name for name in _REQUIRED_COLUMNS if name not in table.column_names]
+    missing = [name for name in columns if name not in table.column_names]
     if missing:
-        msg = f"{path}: column {missing[0]!r} is missing; expected {', '.join(_REQUIRED_COLUMNS)}"
+        msg = f"{path}: column {missing[0]!r} is missing; expected {', '.join(columns)}"
         raise InputError(msg)
     return table
 

@@ -22,6 +22,7 @@ from broker_plugin.records import schemas
 from broker_plugin.records.codec import decode_window
 from broker_plugin.records.label import decode_label, encode_label
 from broker_plugin.runner.bus import Bus, Consumer
+from broker_plugin.runner.placement import Placement
 from broker_plugin.runner.protocols import Message, Output, Partition
 
 logger = logging.getLogger(__name__)
@@ -97,7 +98,7 @@ class TopicFeed:
         source = f"{self._bus.cluster_id()} {self._prefix}"
         store.claim(self._store, source)
         marks = {topic: self._bus.topic_id(topic) for topic in topics}
-        owned = _Owned()
+        owned = Placement()
         consumer = self._bus.consumer(f"{self._prefix}.board-{uuid.uuid4().hex}", topics, owned)
         try:
             while not stopping.is_set():
@@ -184,20 +185,3 @@ class TopicFeed:
 
 def _annotation_reader(kind: str) -> Reader:
     return lambda connection, data: intake.put_annotation(connection, schemas.decode(kind, data))
-
-
-class _Owned:
-    """Knows which partitions are new here, and which were put where they are to be read from."""
-
-    def __init__(self) -> None:
-        self.new: set[Partition] = set()
-        self.placed: set[Partition] = set()
-
-    def on_assigned(self, partitions: Sequence[Partition]) -> None:
-        self.new.update(partitions)
-
-    def on_revoked(self, partitions: Sequence[Partition]) -> None:
-        self.new.difference_update(partitions)
-        self.placed.difference_update(partitions)
-
-    on_lost = on_revoked

@@ -8,27 +8,11 @@ from collections.abc import Generator, Sequence
 
 from broker_plugin.errors import AbortableTransactionError, TopicError
 from broker_plugin.runner.bus import Bus, Consumer
+from broker_plugin.runner.placement import Placement
 from broker_plugin.runner.protocols import Message, Partition
 
 _POLL_SECONDS = 0.5  # how soon an interrupt is noticed
 _POLL_RECORDS = 500
-
-
-class _Owned:
-    """Knows which partitions are new here, and which were put where they are to be read from."""
-
-    def __init__(self) -> None:
-        self.new: set[Partition] = set()
-        self.placed: set[Partition] = set()
-
-    def on_assigned(self, partitions: Sequence[Partition]) -> None:
-        self.new.update(partitions)
-
-    def on_revoked(self, partitions: Sequence[Partition]) -> None:
-        self.new.difference_update(partitions)
-        self.placed.difference_update(partitions)
-
-    on_lost = on_revoked
 
 
 def follow(
@@ -56,7 +40,7 @@ def follow(
     if bus.partition_counts([topic])[topic] is None:
         msg = f"topic {topic} does not exist: run 'broker-plugin topics create', or mend prefix and topic"
         raise TopicError(msg)
-    owned = _Owned()
+    owned = Placement()
     consumer = bus.consumer(group or f"subscribe-{uuid.uuid4().hex}", [topic], owned)
     try:
         while True:

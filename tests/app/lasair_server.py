@@ -7,11 +7,11 @@ fields, lengths, owner; every failure is a 400 whose body tells why. A test lets
 from __future__ import annotations
 
 import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qs
+
+from tests.app.local_server import LocalServer
 
 TOKEN = "0123456789abcdef"
 ANNOTATOR = "variables_r"
@@ -27,7 +27,7 @@ _TEXTS = {
 }
 
 
-class LasairServer:
+class LasairServer(LocalServer):
     """A server on a free port of this machine.
 
     Attributes
@@ -45,25 +45,12 @@ class LasairServer:
         self.calls: list[tuple[str, int]] = []
         self.answers: list[tuple[int, dict[str, str], Any]] = []
         self.active = True
-        handler = type("Handler", (_Handler,), {"lasair": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
+        super().__init__(_Handler)
 
     @property
     def endpoint(self) -> str:
         """Return what a client is told."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}/api"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        return f"http://{self.host}/api"
 
     def annotate(self, data: dict[str, Any]) -> tuple[int, Any]:
         """Validate and store one annotation; return status and body."""
@@ -93,22 +80,22 @@ class LasairServer:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    lasair: LasairServer
+    service: LasairServer
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.lasair.answers:
-            self._answer(*self.lasair.answers.pop(0))
+        if self.service.answers:
+            self._answer(*self.service.answers.pop(0))
         elif self.headers["Authorization"] != f"Token {TOKEN}":
             self._answer(401, {}, {"detail": "Invalid token."})
         elif self.path == "/api/annotate/":
             fields = parse_qs(body.decode(), keep_blank_values=True)
-            status, said = self.lasair.annotate({name: values[0] for name, values in fields.items()})
+            status, said = self.service.annotate({name: values[0] for name, values in fields.items()})
             self._answer(status, {}, said)
         elif self.path == "/api/annotatelist/":
             annotations = json.loads(body)["annotations"]
             for annotation in annotations:
-                status, said = self.lasair.annotate(annotation)
+                status, said = self.service.annotate(annotation)
                 if status != 200:
                     self._answer(status, {}, said)
                     return
@@ -117,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(404, {}, {"detail": "Not found."})
 
     def _answer(self, status: int, headers: dict[str, str], body: Any) -> None:
-        self.lasair.calls.append((self.path, status))
+        self.service.calls.append((self.path, status))
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
         self.send_response(status)
         for name, value in headers.items():

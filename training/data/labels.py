@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from broker_plugin.errors import InputError
 from broker_plugin.model.conventions import CLASSES
+from training.windows import read_stars
 
 _REQUIRED = ("star_id", "superclass", "hjd", "mag", "magerr")
 _LABELLED = (*_REQUIRED, "label_id", "labelled_at_ms", "band")
@@ -53,8 +54,8 @@ def add_labels(data: Path, labels: Sequence[Path], out: Path) -> AddedLabels:
     InputError
         A file cannot be read or written, lacks a column, or a class is none of training's.
     """
-    base = _read(data, _REQUIRED)
-    rows = [row for path in labels for row in _read(path, _LABELLED).to_pylist()]
+    base = read_stars(data, _REQUIRED)
+    rows = [row for path in labels for row in read_stars(path, _LABELLED).to_pylist()]
     for row in rows:
         if row["superclass"] not in _ALLOWED:
             allowed = ", ".join(_ALLOWED)
@@ -76,19 +77,6 @@ def add_labels(data: Path, labels: Sequence[Path], out: Path) -> AddedLabels:
         msg = f"{out}: {data} and the labels cannot be put together ({error})"
         raise InputError(msg) from error
     return AddedLabels(len(base), len(newest), len(rows) - len(newest))
-
-
-def _read(path: Path, columns: Sequence[str]) -> pa.Table:
-    try:
-        table = pq.read_table(path)
-    except (OSError, pa.ArrowInvalid) as error:
-        msg = f"{path}: cannot be read as parquet ({error})"
-        raise InputError(msg) from error
-    missing = [name for name in columns if name not in table.column_names]
-    if missing:
-        msg = f"{path}: column {missing[0]!r} is missing; expected {', '.join(columns)}"
-        raise InputError(msg)
-    return table
 
 
 def _groups(base: pa.Table) -> dict[str, int]:
