@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 
 from broker_plugin import drift
 from broker_plugin.features import build_network_input
+from broker_plugin.features.external import names_among
 from broker_plugin.model import CLASSES, Bundle, Conventions, Scorer, ScoringWindow
 from broker_plugin.model.bundle import GoldenVectors
 from broker_plugin.model.manifest import FORMAT_VERSION, Manifest, Provenance, Thresholds
@@ -20,8 +21,9 @@ from broker_plugin.model.reference_stars import ReferenceStars
 from broker_plugin.model.scorer import tempered
 from broker_plugin.records.epoch import FloatArray
 from training.bundle_writer import session_of
+from training.external import columns_of, with_hidden
 from training.fit import FittedNetwork
-from training.golden import synthetic_windows
+from training.golden import synthetic_external, synthetic_windows
 from training.onnx_graph import build_onnx
 from training.periods import FoldPeriods
 from training.split import Split
@@ -80,6 +82,9 @@ def assemble(
         Of ONNX Runtime.
     """
     conventions = fitted.conventions
+    # Mixture and p-values are those of stars of which some values are missing, as in the stream.
+    hidden = float(provenance.settings.get("photometric_dropout", 0.0))
+    table = dataclasses.replace(table, external=with_hidden(table.external, hidden, provenance.seed))
     runtime = session_of(build_onnx(fitted.network, conventions), threads)
     train = latent_of(runtime, table, split.train, found.period_days, conventions)
     mixture = fitted.mixture
@@ -178,16 +183,19 @@ def fitted_temperature(gamma: FloatArray, label: npt.NDArray[np.int64]) -> float
 def with_golden(bundle: Bundle, runtime: Any) -> Bundle:
     """Return the bundle with golden vectors: what it says of the synthetic windows."""
     windows = synthetic_windows(bundle.manifest.provenance.seed)
+    names = names_among(bundle.manifest.conventions.input.auxiliary)
+    external = synthetic_external(bundle.manifest.provenance.seed, len(windows.period_days), len(names))
     scores = Scorer(bundle, runtime).score(
         [
-            ScoringWindow(time, mag, magerr, float(period))
-            for time, mag, magerr, period in zip(
-                windows.time_mjd, windows.mag, windows.magerr, windows.period_days, strict=True
+            ScoringWindow(time, mag, magerr, float(period), dict(zip(names, known.tolist(), strict=True)))
+            for time, mag, magerr, period, known in zip(
+                windows.time_mjd, windows.mag, windows.magerr, windows.period_days, external, strict=True
             )
         ]
     )
     golden = GoldenVectors(
         **dataclasses.asdict(windows),
+        external=external,
         probabilities=np.array([score.probabilities for score in scores]),
         energy=np.array([score.energy for score in scores]),
         reconstruction_mag=np.array([score.reconstruction_mag for score in scores], dtype=np.float64),
@@ -207,7 +215,12 @@ def latent_of(
     for start in range(0, len(index), _BATCH):
         take = index[start : start + _BATCH]
         built = build_network_input(
-            table.time_mjd[take], table.mag[take], table.magerr[take], period_days[take], conventions.input
+            table.time_mjd[take],
+            table.mag[take],
+            table.magerr[take],
+            period_days[take],
+            conventions.input,
+            external=columns_of(table.external, take),
         )
         output = runtime.predict(built.sequence, built.auxiliary)
         z.append(output.z.astype(np.float32))

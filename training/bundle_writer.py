@@ -79,7 +79,7 @@ def write_bundle(out: Path, contents: BundleContents) -> None:
                 {"calibration_classes": bundle.calibration_classes} if len(bundle.calibration_classes) else {}
             ),
         ),
-        "golden.npz": _npz(**dataclasses.asdict(bundle.golden)),
+        "golden.npz": _npz(**_golden_arrays(bundle)),
         "report.json": (json.dumps(contents.report, indent=1) + "\n").encode(),
         "MODEL_CARD.md": contents.card.encode(),
     }
@@ -93,6 +93,14 @@ def write_bundle(out: Path, contents: BundleContents) -> None:
     digests = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
     manifest = dataclasses.replace(bundle.manifest, sha256=digests)
     (out / MANIFEST).write_text(json.dumps(dataclasses.asdict(manifest), indent=1) + "\n")
+
+
+def _golden_arrays(bundle: Bundle) -> dict[str, Any]:
+    """Return the arrays of the golden windows; external features only where the network has some."""
+    arrays = dataclasses.asdict(bundle.golden)
+    if not bundle.golden.external.size:
+        del arrays["external"]
+    return arrays
 
 
 def session_of(graph: onnx.ModelProto, threads: int = 1) -> OnnxRuntime:

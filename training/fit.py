@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,8 @@ from broker_plugin.features import STRUCTURE_FEATURES, InputConventions
 from broker_plugin.model.conventions import OURS, Conventions, MixtureConventions
 from broker_plugin.model.mixture import Mixture
 from broker_plugin.records.epoch import FloatArray
+from training.checkpoint import Checkpoint
+from training.external import borrowed, chosen_names, columns_of, with_hidden
 from training.outliers import Outliers, make_outliers
 from training.sampling import WindowPool, disturbed, make_pool, training_arrays
 from training.settings import TrainingSettings
@@ -34,6 +35,7 @@ _VALIDATION_WINDOWS = 1024  # enough for a progress line; the evaluation uses al
 _CLIP = 6.0  # of scaled features, in standard deviations: moments of bad photometry have no bounds
 _AUXILIARY_HIDDEN = (128, 64)
 _ESTIMATION_SIZE = 32
+_PHOTOMETRIC_HIDDEN = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,7 @@ def conventions_for(
 ) -> Conventions:
     """Return the conventions of a run, the auxiliary features scaled to the training stars."""
     inputs = _input_of(settings)
+    table = with_some_hidden(table, settings)
     return _scaled(_pool(table, split.train, period_days, inputs).raw_auxiliary, inputs, settings)
 
 
@@ -105,6 +108,7 @@ def fit(
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     inputs = _input_of(settings)
+    table = with_some_hidden(table, settings)
     plain = _pool(table, split.train, period_days, inputs)
     conventions = _scaled(plain.raw_auxiliary, inputs, settings)
     keras.utils.set_random_seed(settings.seed)
@@ -118,7 +122,7 @@ def fit(
             _digest_of(period_days),
         ]
     )
-    checkpoint = _Checkpoint(out_dir / "checkpoint.npz", identity)
+    checkpoint = Checkpoint(out_dir / "checkpoint.npz", identity)
     if initial is not None:
         _start_from(model.network, initial)
     if initial_mixture is not None:
@@ -143,7 +147,8 @@ def fit(
                 processes=processes,
                 progress=progress,
             )
-            pools.append(_outlier_pool(made, inputs))
+            known = columns_of(table.external, split.train)
+            pools.append(_outlier_pool(made, inputs, borrowed(known, len(made.period_days), settings.seed)))
         drawing = Drawing(pools, conventions, settings)
         model.draws_from(drawing)
         if settings.head_epochs and not resumed:
@@ -186,6 +191,8 @@ def _input_of(settings: TrainingSettings) -> InputConventions:
         names = tuple(STRUCTURE_FEATURES)
     if settings.with_mean_magnitude:
         names = ("mean", *names)
+    photometric = chosen_names(settings.photometric)
+    names = (*names, *photometric, *(f"has_{name}" for name in photometric))
     return replace(
         OURS.input,
         auxiliary=names,
@@ -197,10 +204,14 @@ def _input_of(settings: TrainingSettings) -> InputConventions:
 
 def _scaled(raw: FloatArray, inputs: InputConventions, settings: TrainingSettings) -> Conventions:
     """Return the conventions with the features scaled to their mean and deviation."""
-    deviation = raw.std(axis=0)
+    unknown = np.flatnonzero(~np.isfinite(raw).any(axis=0))
+    if unknown.size:
+        msg = f"no training star has a value of {inputs.auxiliary[unknown[0]]}; leave it out of --photometric"
+        raise InputError(msg)
+    deviation = np.nanstd(raw, axis=0)
     inputs = replace(
         inputs,
-        auxiliary_mean=tuple(float(value) for value in raw.mean(axis=0)),
+        auxiliary_mean=tuple(float(value) for value in np.nanmean(raw, axis=0)),
         auxiliary_scale=tuple(float(value) for value in np.where(deviation > 0, deviation, 1.0)),
     )
     network = replace(OURS.network, embedding_size=settings.embedding_size, hidden_size=settings.hidden_size)
@@ -210,6 +221,13 @@ def _scaled(raw: FloatArray, inputs: InputConventions, settings: TrainingSetting
             auxiliary_in_z=2 + settings.with_mean_magnitude,
             auxiliary_hidden=_AUXILIARY_HIDDEN,
             estimation_size=_ESTIMATION_SIZE,
+        )
+    elif photometric := chosen_names(settings.photometric):
+        # z as in the paper, and beside the encoder what z cannot tell: whether a value is known.
+        network = replace(
+            network,
+            auxiliary_in_z=2 + settings.with_mean_magnitude + len(photometric),
+            auxiliary_hidden=(_PHOTOMETRIC_HIDDEN,),
         )
     mixture = OURS.mixture
     if settings.mixture == "learned":
@@ -229,49 +247,33 @@ def _pool(
         period_days[index],
         table.label[index],
         conventions=inputs,
+        external=columns_of(table.external, index),
     )
 
 
-def _outlier_pool(made: Outliers, inputs: InputConventions) -> WindowPool:
+def _outlier_pool(made: Outliers, inputs: InputConventions, external: Mapping[str, FloatArray]) -> WindowPool:
     label = np.full(len(made.period_days), NOVEL_LABEL, dtype=np.int64)
-    return make_pool(made.time_mjd, made.mag, made.magerr, made.period_days, label, conventions=inputs)
+    return make_pool(
+        made.time_mjd,
+        made.mag,
+        made.magerr,
+        made.period_days,
+        label,
+        conventions=inputs,
+        external=external,
+    )
 
 
-class _Checkpoint:
-    """Every variable of model and optimiser, and the history, in one file that is replaced whole."""
-
-    def __init__(self, path: Path, identity: str) -> None:
-        self._path = path
-        self._identity = identity
-
-    def exists(self) -> bool:
-        """Say whether there is one."""
-        return self._path.exists()
-
-    def restore(self, model: Trainee) -> list[dict[str, float]]:
-        """Set the model to the checkpoint, if there is one, and return its history."""
-        if not self._path.exists():
-            return []
-        with np.load(self._path, allow_pickle=False) as stored:
-            if str(stored["identity"]) != self._identity:
-                msg = (
-                    f"{self._path}: belongs to a run with other settings or data; "
-                    "give another --out, or remove it to start anew"
-                )
-                raise InputError(msg)
-            for position, variable in enumerate(model.variables):
-                variable.assign(stored[f"variable_{position}"])
-            history: list[dict[str, float]] = json.loads(str(stored["history"]))
-            return history
-
-    def save(self, model: Trainee, history: list[dict[str, float]]) -> None:
-        """Write beside the old checkpoint, then replace it."""
-        values: dict[str, Any] = {
-            f"variable_{i}": keras.ops.convert_to_numpy(v) for i, v in enumerate(model.variables)
-        }
-        partial = self._path.with_suffix(".partial.npz")
-        np.savez(partial, identity=self._identity, history=json.dumps(history), **values)
-        os.replace(partial, self._path)
+def with_some_hidden(table: WindowTable, settings: TrainingSettings) -> WindowTable:
+    """Return the table as training sees it: its photometric features, and some of them hidden."""
+    names = chosen_names(settings.photometric)
+    missing = [name for name in names if name not in table.external]
+    if missing:
+        found = ", ".join(table.external) or "none"
+        msg = f"the data have no column {missing[0]!r} for --photometric; they have {found}"
+        raise InputError(msg)
+    kept = {name: table.external[name] for name in names}
+    return replace(table, external=with_hidden(kept, settings.photometric_dropout, settings.seed))
 
 
 def _digest_of(array: npt.NDArray[Any]) -> str:

@@ -62,6 +62,15 @@ def synthetic_windows(seed: int) -> SyntheticWindows:
     )
 
 
+def synthetic_external(seed: int, n_windows: int, n_features: int) -> FloatArray:
+    """Return values of external features, shape (n_windows, n_features): some missing, of one window all."""
+    rng = np.random.default_rng([seed, 1])
+    values = rng.normal(1.0, 1.0, size=(n_windows, n_features))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    values[0] = np.nan
+    return values
+
+
 def _curve(shape: str, phase: FloatArray, rng: np.random.Generator) -> FloatArray:
     """Return magnitudes of unit amplitude at phases."""
     curves = {

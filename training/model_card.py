@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from broker_plugin.features.external import EXTERNAL_FEATURES, names_among
 from broker_plugin.model.conventions import Conventions
 from broker_plugin.model.manifest import Manifest
 from training.evaluate import Evaluation
 from training.run import RunRecord
-from training.text_tables import evaluation_text
+from training.text_tables import evaluation_text, markdown_table, number, spread
 
 _TEMPLATE = """# {name} {version}
 
@@ -33,10 +36,10 @@ Seed {seed}, {epochs} epochs of {sequences} drawn windows, batch {batch}, peak r
 {outliers}{start}All settings and losses: `report.json`.
 
 ## Measured
-On stars that were neither trained on nor used for the calibration. One seed, one split: no spread is known.
+On stars that were neither trained on nor used for the calibration. {seeds}
 
 {evaluation}
-## Limits
+{elsewhere}## Limits
 {verdict}- Labels are those of the survey's own machine classification (ACVS) for most stars; some are wrong.
   "Eclipsing" holds several subtypes, "SR" and "ROT" are few and of low amplitude.
 - The probabilities are for the mix of classes of the training windows (to the power {prior:g}), their
@@ -52,8 +55,24 @@ On stars that were neither trained on nor used for the calibration. One seed, on
 """
 
 
-def model_card(manifest: Manifest, record: RunRecord, evaluation: Evaluation) -> str:
-    """Fill the card's template from the manifest, the run and the evaluation."""
+def model_card(
+    manifest: Manifest,
+    record: RunRecord,
+    evaluations: Sequence[Evaluation],
+    elsewhere: Sequence[Evaluation] = (),
+) -> str:
+    """Fill the card's template from the manifest, the run and the evaluations.
+
+    Parameters
+    ----------
+    manifest : Manifest
+    record : RunRecord
+    evaluations : sequence of Evaluation
+        Of this model first; of the same recipe with other seeds behind it.
+    elsewhere : sequence of Evaluation
+        Of this model on other surveys.
+    """
+    evaluation = evaluations[0]
     conventions, settings = manifest.conventions, record.settings
     calibration = (manifest.provenance.period_source, manifest.provenance.search_digest)
     return _TEMPLATE.format(
@@ -92,14 +111,61 @@ def model_card(manifest: Manifest, record: RunRecord, evaluation: Evaluation) ->
         keras=record.versions["keras"],
         backend=record.versions["keras_backend"],
         evaluation=evaluation_text(evaluation),
+        seeds=_seed_words(evaluations),
+        elsewhere=_elsewhere(elsewhere),
+    )
+
+
+def _seed_words(evaluations: Sequence[Evaluation]) -> str:
+    if len(evaluations) == 1:
+        return "One seed, one split: no spread is known."
+    classes = [one.classification for one in evaluations if one.classification is not None]
+    figures: dict[str, Sequence[float | None]] = {
+        "accuracy": [one.accuracy for one in classes],
+        "balanced accuracy": [one.balanced_accuracy for one in classes],
+        "accuracy by star": [one.star_accuracy for one in evaluations],
+        "novelty ROC AUC": [one.novelty.roc_auc for one in evaluations if one.novelty is not None],
+        "known windows above the 95 % cut": [
+            one.novelty.at_95.false_alarm_rate for one in evaluations if one.novelty is not None
+        ],
+    }
+    words = ", ".join(f"{name} {spread(values)}" for name, values in figures.items())
+    return (
+        f"The tables are of this model. Over {len(evaluations)} seeds (split, weights and\nsampling change "
+        f"together; mean ± standard deviation): {words}."
+    )
+
+
+def _elsewhere(evaluations: Sequence[Evaluation]) -> str:
+    if not evaluations:
+        return ""
+    rows = [
+        (
+            one.data_name,
+            str(one.classification.n_windows if one.classification else 0),
+            number(one.classification.accuracy if one.classification else None),
+            number(one.novelty.at_95.false_alarm_rate if one.novelty else None),
+            str(one.novelty.n_novel if one.novelty else 0),
+            number(one.novelty.at_95.recall if one.novelty else None),
+            number(one.novelty.roc_auc if one.novelty else None),
+        )
+        for one in evaluations
+    ]
+    header = ("data", "known", "accuracy", "known above 95 % cut", "novel", "novel above", "ROC AUC")
+    return "\n".join(
+        ["On other surveys, as they are, without calibration:", "", *markdown_table(header, rows), ""]
     )
 
 
 def _auxiliary_words(conventions: Conventions) -> str:
     names = conventions.input.auxiliary
     words = " and ".join(names[: conventions.auxiliary_in_z])
+    photometric = names_among(names)
     if conventions.network.auxiliary_hidden:
-        words += f". {len(names)} features of the light curve\nenter the embedding beside the encoder"
+        n = sum(name not in EXTERNAL_FEATURES for name in names)
+        words += f". {n} features of the light curve\nenter the embedding beside the encoder"
+    if photometric:
+        words += f"; so do {', '.join(photometric)} of a catalogue or the\nstream, and whether each is known"
     return words
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.features import InputConventions, build_network_input
+from broker_plugin.features.external import EXTERNAL_FEATURES
 from broker_plugin.records.epoch import Float32Array, FloatArray
 
 WeightMode = Literal["constant", "relative", "inverse_error"]
@@ -82,11 +83,18 @@ def make_pool(
     label: npt.NDArray[np.int64],
     *,
     conventions: InputConventions,
+    external: Mapping[str, FloatArray] | None = None,
 ) -> WindowPool:
     """Return a pool; of ``conventions`` only the names of the auxiliary features matter here."""
+    given = external or {}
     raw = [
         build_network_input(
-            time_mjd[block], mag[block], magerr[block], period_days[block], conventions
+            time_mjd[block],
+            mag[block],
+            magerr[block],
+            period_days[block],
+            conventions,
+            external={name: column[block] for name, column in given.items()},
         ).raw_auxiliary
         for block in (slice(start, start + _BLOCK) for start in range(0, len(label), _BLOCK))
     ]
@@ -120,7 +128,7 @@ def disturbed(
     thrown = rng.random((n, length)) < rng.uniform(0.0, bad_epochs, size=(n, 1))
     faint = np.where(rng.random((n, length)) < 0.75, 1.0, -1.0)
     mag += thrown * faint * rng.uniform(2.0, 6.0, size=mag.shape) * std
-    return make_pool(
+    worse = make_pool(
         pool.time_mjd,
         mag.astype(np.float32),
         pool.magerr,
@@ -128,6 +136,10 @@ def disturbed(
         pool.label,
         conventions=conventions,
     )
+    # What is known besides the epochs is no worse for that.
+    kept = [i for i, name in enumerate(conventions.auxiliary) if name in EXTERNAL_FEATURES]
+    worse.raw_auxiliary[:, kept] = pool.raw_auxiliary[:, kept]
+    return worse
 
 
 def joined(pools: Sequence[WindowPool]) -> WindowPool:

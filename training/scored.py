@@ -127,7 +127,13 @@ def score_windows(
         block = index[start : start + _BLOCK]
         scores += scorer.score(
             [
-                ScoringWindow(table.time_mjd[i], table.mag[i], table.magerr[i], float(period_days[i]))
+                ScoringWindow(
+                    table.time_mjd[i],
+                    table.mag[i],
+                    table.magerr[i],
+                    float(period_days[i]),
+                    {name: float(column[i]) for name, column in table.external.items()},
+                )
                 for i in block
             ]
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -64,6 +65,11 @@ class TrainingSettings:
         Largest fraction of epochs, in the same windows, that are thrown off by several times the scatter.
     with_mean_magnitude : bool
         The paper's feature set: the mean magnitude enters z.
+    photometric : str
+        Columns of the data with commas, names of :data:`broker_plugin.features.external.EXTERNAL`: they and
+        whether each is known enter the embedding, with ``features="paper"`` their values enter z, too.
+    photometric_dropout : float
+        Part of the windows in which they are hidden; see :func:`training.external.with_hidden`.
     embedding_size, hidden_size : int
         m; units of each GRU.
     gru_dropout, state_dropout, estimation_dropout, auxiliary_dropout, auxiliary_noise : float
@@ -80,7 +86,7 @@ class TrainingSettings:
     batch_size: int = 128
     head_epochs: int = 12
     balance: float = 0.5
-    prior_exponent: float = 0.9
+    prior_exponent: float = 1.0
     label_smoothing: float = 0.03
     peak_rate: float = 3e-3
     warmup_fraction: float = 0.03
@@ -89,7 +95,7 @@ class TrainingSettings:
     energy_weight: float = 1e-3
     batch_covariance_floor: float = 0.05
     mixture_weight: float = 1.0
-    compactness: float = 0.1
+    compactness: float = 0.03
     outliers: float = 0.4
     outlier_share: float = 0.2
     outlier_weight: float = 0.03
@@ -98,6 +104,8 @@ class TrainingSettings:
     noise: float = 0.3
     bad_epochs: float = 0.02
     with_mean_magnitude: bool = False
+    photometric: str = ""
+    photometric_dropout: float = 0.2
     embedding_size: int = 16
     hidden_size: int = 96
     gru_dropout: float = 0.25
@@ -129,3 +137,6 @@ PAPER = replace(
     estimation_dropout=0.5,
 )
 """The paper's recipe on a schedule that two cores can afford: its features, losses, weights and dropout."""
+
+RECIPES: Mapping[str, TrainingSettings] = {"ours": TrainingSettings(), "paper": PAPER}
+"""Settings to start from, by name."""

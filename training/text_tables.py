@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from training.evaluate import Evaluation
 from training.metrics import ClassificationFigures, CutFigures, NoveltyFigures
 from training.reliability import PValueCalibration, Reliability
 from training.strata import Stratum
+
+_FEW_SEEDS = 2
 
 
 def evaluation_text(evaluation: Evaluation) -> str:
@@ -67,6 +71,16 @@ def markdown_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> list
 def number(value: float | None, digits: int = 3) -> str:
     """Return a figure, or a dash for None."""
     return "-" if value is None else f"{value:.{digits}f}"
+
+
+def spread(values: Sequence[float | None], digits: int = 3) -> str:
+    """Return mean and standard deviation of a figure over seeds or folds."""
+    found = np.array([value for value in values if value is not None], dtype=float)
+    if len(found) == 0:
+        return "-"
+    if len(found) < _FEW_SEEDS:
+        return f"{found[0]:.{digits}f}"
+    return f"{found.mean():.{digits}f} ± {found.std(ddof=1):.{digits}f}"
 
 
 def _classification(figures: ClassificationFigures, star_accuracy: float | None) -> list[str]:

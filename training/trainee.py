@@ -85,6 +85,21 @@ class Drawing:
         return np.asarray(index, dtype=np.intp)
 
 
+class AveragingAdam(keras.optimizers.Adam):  # type: ignore[misc]  # keras ships no types
+    """Adam whose running mean of the weights stays beside them until it is asked for.
+
+    ``Model.fit`` puts the mean in place of the weights when it returns, and it is called once an epoch here:
+    training would go on from the mean, and lose half of what each epoch taught.
+    """
+
+    def finalize_variable_values(self, var_list: list[Any]) -> None:
+        """Leave the weights as they are."""
+
+    def put_average_in_place(self, var_list: list[Any]) -> None:
+        """Replace the weights by their running mean."""
+        super().finalize_variable_values(var_list)
+
+
 class Trainee:
     """The network and what trains it, phase by phase."""
 
@@ -178,7 +193,7 @@ class Trainee:
     def finished(self) -> Mixture | None:
         """Put the averaged weights in place and return the learned mixture, if it is learned."""
         if self._settings.average_momentum:
-            self._optimizer.finalize_variable_values(self._trainable)
+            self._optimizer.put_average_in_place(self._trainable)
         if self._components is None:
             return None
         return self._components.to_mixture(self._share, self._conventions)
@@ -222,7 +237,7 @@ class Trainee:
             warmup_target=settings.peak_rate,
             warmup_steps=warmup,
         )
-        optimizer = keras.optimizers.Adam(
+        optimizer = AveragingAdam(
             schedule,
             global_clipnorm=settings.gradient_norm,
             use_ema=settings.average_momentum > 0,

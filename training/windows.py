@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from broker_plugin.errors import InputError
 from broker_plugin.features import screen
+from broker_plugin.features.external import EXTERNAL
 from broker_plugin.model.conventions import CLASSES
 from broker_plugin.records.epoch import Float32Array, FloatArray
 from broker_plugin.records.window import WINDOW_EPOCHS
@@ -50,6 +51,9 @@ class WindowTable:
         The star's period by each period column of the file, NaN where missing.
     data_digest : str
         sha256 of the file.
+    external : mapping of str to ndarray, shape (n,)
+        The star's value of each column named in :data:`broker_plugin.features.external.EXTERNAL`, NaN where
+        it is not known.
     """
 
     time_mjd: FloatArray
@@ -62,6 +66,7 @@ class WindowTable:
     chunk: npt.NDArray[np.int64]
     columns_period_days: dict[str, FloatArray]
     data_digest: str
+    external: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.label)
@@ -79,12 +84,14 @@ def read_windows(path: Path) -> WindowTable:
     period_names = [
         name for name in ("period", "period_blind", "period_catalog") if name in table.column_names
     ]
+    external_names = [name for name in EXTERNAL if name in table.column_names]
     original = "orig_class" if "orig_class" in table.column_names else "superclass"
     names = [
         *_REQUIRED_COLUMNS,
         *(["group"] if "group" in table.column_names else []),
         original,
         *period_names,
+        *external_names,
     ]
     columns = {name: table[name].to_pylist() for name in dict.fromkeys(names) if name not in _LISTS}
     lists = {name: _list_column(table, name) for name in _LISTS}
@@ -126,6 +133,10 @@ def read_windows(path: Path) -> WindowTable:
             name: np.array([_period(columns[name][row]) for row in rows]) for name in period_names
         },
         data_digest=file_digest(path),
+        external={
+            name: np.array([_measured(path, row, name, columns[name][row]) for row in rows])
+            for name in external_names
+        },
     )
 
 
@@ -189,6 +200,18 @@ def _groups(star_ids: list[object], groups: list[int | None] | None) -> npt.NDAr
         [number[star_id] if group < 0 else group for star_id, group in zip(star_ids, given, strict=True)],
         dtype=np.int64,
     )
+
+
+_LARGEST_MAGNITUDE = 50.0
+
+
+def _measured(path: Path, row: int, name: str, value: object) -> float:
+    """Return a magnitude or colour; NaN for none. A stand-in for "not known" is no magnitude."""
+    number = float(value) if isinstance(value, int | float) else float("nan")
+    if abs(number) > _LARGEST_MAGNITUDE:
+        msg = f"{path}: row {row}, column {name}: {value!r} is no magnitude; leave empty what is not known"
+        raise InputError(msg)
+    return number
 
 
 def _period(value: object) -> float:

@@ -23,6 +23,7 @@ from pydantic import TypeAdapter, ValidationError
 from broker_plugin import drift
 from broker_plugin.drift import Distribution
 from broker_plugin.errors import BundleError
+from broker_plugin.features.external import names_among
 from broker_plugin.model.manifest import FORMAT_VERSION, Manifest
 from broker_plugin.model.mixture import Mixture
 from broker_plugin.model.reference_stars import ReferenceStars
@@ -37,6 +38,11 @@ REFERENCE = "reference.json"
 OPTIONAL_FILES = (STARS, REFERENCE)
 """Files that are verified where the manifest lists them."""
 
+SHIPPED_BUNDLES = ("default", "paper")
+"""Names of the bundles inside the package: ours, and one with the features and the losses of the paper."""
+
+_SHIPPED = Path(__file__).resolve().parent.parent / "bundles"
+
 _MIXTURE_ARRAYS = (
     "weights",
     "means",
@@ -47,6 +53,7 @@ _MIXTURE_ARRAYS = (
     "calibration_energies",
 )
 _OPTIONAL_ARRAYS = ("calibration_classes",)
+_OPTIONAL_GOLDEN = ("external",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,9 @@ class GoldenVectors:
     energy : ndarray, shape (n,), float64
     reconstruction_mag : ndarray, shape (n, L), float64
         In time order.
+    external : ndarray, shape (n, e), float64
+        Of the external features that the conventions name, in the order of
+        :data:`broker_plugin.features.external.EXTERNAL`; NaN where missing. No column where there are none.
     """
 
     time_mjd: FloatArray
@@ -71,6 +81,7 @@ class GoldenVectors:
     probabilities: FloatArray
     energy: FloatArray
     reconstruction_mag: FloatArray
+    external: FloatArray = field(default_factory=lambda: np.empty((0, 0)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,9 +120,14 @@ class Bundle:
     reference: Mapping[str, Distribution] = field(default_factory=dict)
 
 
+def bundle_path(name: str) -> Path:
+    """Return the folder of a bundle as the configuration names it: shipped with the package, or a path."""
+    return _SHIPPED / name if name in SHIPPED_BUNDLES else Path(name)
+
+
 def default_bundle_path() -> Path:
-    """Return the bundle that ships with the package."""
-    return Path(__file__).resolve().parent.parent / "bundles" / "default"
+    """Return the bundle that is used where none is named."""
+    return bundle_path("default")
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -139,8 +155,10 @@ def load_bundle(path: Path) -> Bundle:
     arrays = _read_arrays(
         path / "mixture.npz", contents["mixture.npz"], _MIXTURE_ARRAYS, optional=_OPTIONAL_ARRAYS
     )
-    golden_names = tuple(field.name for field in fields(GoldenVectors))
-    golden = GoldenVectors(**_read_arrays(path / "golden.npz", contents["golden.npz"], golden_names))
+    golden_names = tuple(f.name for f in fields(GoldenVectors) if f.name not in _OPTIONAL_GOLDEN)
+    golden = GoldenVectors(
+        **_read_arrays(path / "golden.npz", contents["golden.npz"], golden_names, optional=_OPTIONAL_GOLDEN)
+    )
     mixture = _build_mixture(path, manifest, arrays)
     quantiles, calibration = arrays["energy_quantiles"], arrays["calibration_energies"]
     calibration_classes = arrays.get("calibration_classes", np.empty(0, dtype=np.int64))
@@ -292,6 +310,8 @@ def _check_golden(path: Path, manifest: Manifest, golden: GoldenVectors) -> None
         "energy": (n_windows,),
         "reconstruction_mag": per_epoch,
     }
+    if names := names_among(manifest.conventions.input.auxiliary):
+        expected["external"] = (n_windows, len(names))
     for name, shape in expected.items():
         found = getattr(golden, name).shape
         if n_windows < 2 or found != shape:

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from broker_plugin.errors import BundleError
-from broker_plugin.model import default_bundle_path, load_bundle, open_scorer
-from broker_plugin.model.bundle import FILES, MANIFEST, OPTIONAL_FILES, REFERENCE, STARS
+from broker_plugin.model import bundle_path, default_bundle_path, load_bundle, open_scorer
+from broker_plugin.model.bundle import FILES, MANIFEST, OPTIONAL_FILES, REFERENCE, SHIPPED_BUNDLES, STARS
 
 
 @pytest.fixture
@@ -237,3 +237,19 @@ def test_calibration_classes_must_fit_the_energies(bundle: Path) -> None:
     rewrite_npz(bundle, "mixture.npz", calibration_classes=fewer)
     with pytest.raises(BundleError, match="calibration_classes"):
         load_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", SHIPPED_BUNDLES)
+def test_shipped_bundles_prove_themselves(name: str) -> None:
+    """Each is whole, below 3 MB, with its card; only the paper's has the mean magnitude."""
+    path = bundle_path(name)
+    conventions = open_scorer(path).bundle.manifest.conventions
+    assert ("mean" in conventions.input.auxiliary) == (name == "paper")
+    assert sum(file.stat().st_size for file in path.iterdir()) < 3e6
+    assert "## Limits" in (path / "MODEL_CARD.md").read_text()
+
+
+def test_other_names_are_folders() -> None:
+    """What is no name of a shipped bundle is a path."""
+    assert bundle_path("bundles/first") == Path("bundles/first")
+    assert bundle_path("default") == default_bundle_path()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from broker_plugin.errors import InputError
 from training.cli import main  # noqa: F401  # sets the log level before TensorFlow is loaded
 from training.reproduce.run import reproduce
 from training.reproduce.settings import ExperimentSettings
@@ -24,7 +26,7 @@ _SETTINGS = ExperimentSettings(
     mean_magnitude=False,
     catalogue_periods=False,
     leaky_split=False,
-    ablations=False,
+    ablations=("no-augmentation",),
     folds=0,
     leave_out=("ECL",),
     epochs=2,
@@ -87,25 +89,29 @@ class _Images(HTMLParser):
 def test_an_experiment_survives_an_interruption(tmp_path: Path) -> None:
     """Stopped inside the first training, the same call goes on at the epoch; a third does nothing anew."""
     stars().to_parquet(tmp_path / "stars.parquet")
+    stars().iloc[::3].to_parquet(tmp_path / "abroad.parquet")
+    settings = replace(_SETTINGS, elsewhere=(str(tmp_path / "abroad.parquet"),))
     paths = (tmp_path / "stars.parquet", tmp_path / "out", tmp_path / "cache")
     stopped = Interrupt("fit/joint-seed1: epoch 1")
     with pytest.raises(KeyboardInterrupt):
-        reproduce(*paths, _SETTINGS, progress=stopped)
+        reproduce(*paths, settings, progress=stopped)
     assert not (tmp_path / "out" / "report.html").exists()
 
     second = Interrupt()
-    reproduce(*paths, _SETTINGS, progress=second)
+    reproduce(*paths, settings, progress=second)
     assert any("prepare: done before" in line for line in second.lines)
     assert any("resuming after epoch 1 of 2" in line for line in second.lines)
 
     third = Interrupt()
-    reproduce(*paths, _SETTINGS, progress=third)
+    reproduce(*paths, settings, progress=third)
     assert not any("starts" in line for line in third.lines)
 
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert report["data"]["stars"] == 100
     models = {model["variant"]["name"]: model for model in report["models"]}
-    assert set(models) == {"joint-seed1", "without-ECL"}
+    assert set(models) == {"joint-seed1", "short", "without-ECL", "no-augmentation"}
+    abroad = {name for name, model in models.items() if model["elsewhere"]}
+    assert abroad == {"joint-seed1", "short", "no-augmentation"}
     assert len(models["joint-seed1"]["history"]) == 2
     left_out = models["without-ECL"]["evaluation"]
     assert left_out["novelty"]["n_novel"] == 44
@@ -119,6 +125,24 @@ def test_an_experiment_survives_an_interruption(tmp_path: Path) -> None:
     images.feed(page)
     assert len(images.sources) >= 6
     assert all(source.startswith("data:image/svg+xml;base64,") for source in images.sources)
-    for heading in ("Table 2 of Tsang", "Baselines", "one class left out", "Found periods"):
+    for heading in (
+        "Table 2 of Tsang",
+        "Baselines",
+        "one class left out",
+        "On other surveys",
+        "Found periods",
+    ):
         assert heading in page
         assert heading in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_an_unknown_ablation_is_told(tmp_path: Path) -> None:
+    """The message has the name that was given, and those that there are."""
+    stars().to_parquet(tmp_path / "stars.parquet")
+    settings = replace(_SETTINGS, ablations=("no-sense",))
+    with pytest.raises(InputError, match=r"'no-sense': there is none of that name; choose from no-augment"):
+        reproduce(
+            *(tmp_path / "stars.parquet", tmp_path / "out", tmp_path / "cache"),
+            settings,
+            progress=Interrupt(),
+        )

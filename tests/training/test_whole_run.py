@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -39,6 +40,18 @@ def test_the_losses_fall(finished: Path) -> None:
     assert [epoch["epoch"] for epoch in history] == [1, 2, 3]
     assert history[-1]["loss"] < history[0]["loss"]
     assert all(np.isfinite(value) for epoch in history for value in epoch.values())
+
+
+def test_training_goes_on_from_the_weights_not_from_their_mean(finished: Path) -> None:
+    """The network that a run leaves is the running mean; the checkpoint holds the weights themselves."""
+    import keras
+
+    network = keras.saving.load_model(finished / "network.keras", compile=False)
+    mean = keras.ops.convert_to_numpy(network.variables[0])
+    with np.load(finished / "checkpoint.npz") as stored:
+        weights = stored["variable_0"]
+    assert weights.shape == mean.shape
+    assert np.abs(weights - mean).max() > 1e-6
 
 
 def test_a_head_start(data: Path, finished: Path, tmp_path: Path) -> None:
@@ -165,3 +178,23 @@ def test_export_of_an_unfinished_run(data: Path, tmp_path: Path) -> None:
     result = run("export", "--run", tmp_path, "--data", data, "--out", tmp_path / "bundle")
     assert result.exit_code == 7
     assert "python -m training fit" in result.output
+
+
+def test_the_card_tells_spread_and_other_surveys(data: Path, finished: Path, tmp_path: Path) -> None:
+    """Runs beside the first give a spread, files of other surveys a table; nearest stars can be left out."""
+    few = pd.read_parquet(data).groupby("superclass").head(2)
+    few.to_parquet(tmp_path / "abroad.parquet")
+    bundle, cache = tmp_path / "bundle", tmp_path / "cache"
+    done = run(
+        *("export", "--run", finished, "--data", data, "--out", bundle, "--periods", "period"),
+        *("--also", finished, "--elsewhere", tmp_path / "abroad.parquet", "--cache", cache),
+        "--no-reference-stars",
+    )
+    assert done.exit_code == 0, done.output
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert "Over 2 seeds" in card
+    assert "± 0.000" in card  # the same run twice
+    assert "| abroad.parquet |" in card
+    report = json.loads((bundle / "report.json").read_text())
+    assert report["elsewhere"][0]["n_stars"] == len(few)
+    assert open_scorer(bundle).bundle.reference_stars is None

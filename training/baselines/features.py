@@ -6,12 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from broker_plugin.features.structure import STRUCTURE_FEATURES, structure_features
 from broker_plugin.records.epoch import FloatArray
 from training.metrics import IntArray
 from training.windows import WindowTable
 
 _HARMONICS = 4
 _GRID = 200
+_BLOCK = 1024
 _LARGEST = 1e12  # what a forest's float32 still holds
 
 
@@ -113,3 +115,14 @@ def light_curve_features(table: WindowTable, index: IntArray, period_days: Float
         rows.append([*found, np.log10(period_days[i])])
     values = np.clip(np.nan_to_num(np.array(rows), posinf=_LARGEST, neginf=-_LARGEST), -_LARGEST, _LARGEST)
     return FeatureTable((*extractor.names, "log10_fold_period"), values)
+
+
+def structure_table(table: WindowTable, index: IntArray, period_days: FloatArray) -> FeatureTable:
+    """Return what our network itself is given beside the sequence: a forest's view of the same input."""
+    blocks = [index[start : start + _BLOCK] for start in range(0, len(index), _BLOCK)]
+    found = [
+        structure_features(table.time_mjd[block], table.mag[block].astype(np.float64), period_days[block])
+        for block in blocks
+    ]
+    columns = [np.concatenate([one[name] for one in found]) for name in STRUCTURE_FEATURES]
+    return FeatureTable(tuple(STRUCTURE_FEATURES), np.stack(columns, axis=1))

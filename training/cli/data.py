@@ -1,8 +1,9 @@
-"""Verbs that prepare data: collect, add-labels, prepare."""
+"""Verbs that prepare data: collect, simulate, add-labels, prepare."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -26,10 +27,8 @@ def prepare(data: Path, cache: Path, periods: str, processes: int) -> None:
 
 
 @click.command()
-@click.argument("description", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file to write."
-)
+@click.argument("description", type=options.FILE)
+@options.table_out
 def collect(description: Path, out: Path) -> None:
     """Read a survey's catalogue and light curves, as its DESCRIPTION (TOML) says, into one parquet file.
 
@@ -43,18 +42,32 @@ def collect(description: Path, out: Path) -> None:
 
 
 @click.command()
+@options.table_out
+@click.option("--survey", type=click.Choice(["ztf", "lsst"]), default="ztf", show_default=True)
+@click.option("--stars", type=click.IntRange(min=1), default=200, show_default=True, help="How many.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+def simulate(out: Path, survey: Literal["ztf", "lsst"], stars: int, seed: int) -> None:
+    """Simulate a survey's light curves of stars of known classes, and of kinds that no model has seen.
+
+    The stars are those of `broker-plugin simulate`, without alerts and packets: what --data takes everywhere.
+    """
+    from training.data.simulated import simulate_stars
+
+    written = simulate_stars(out, survey=survey, stars=stars, seed=seed)
+    click.echo(f"{out}: {written} light curves with enough epochs, one a star and band")
+
+
+@click.command()
 @options.data
 @click.option(
     "--labels",
     "labels",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     multiple=True,
     required=True,
     help="Parquet that `broker-plugin board export-labels` wrote; several times for several boards.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, dir_okay=False), required=True, help="Parquet file to write."
-)
+@options.table_out
 def add_labels(data: Path, labels: tuple[Path, ...], out: Path) -> None:
     """Add what people labelled on the board to a table of training stars; OUT is what --data takes."""
     from training.data.labels import add_labels as put_together

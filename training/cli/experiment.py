@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import click
 
@@ -15,13 +15,14 @@ from training.table_settings import TableSettings
 
 def _experiment_options(function: Any) -> Any:
     """Add one option for each field of the experiment's settings; what is not given comes from the scale."""
+    kinds = get_type_hints(ExperimentSettings)
     for field in reversed(fields(ExperimentSettings)):
         name = f"--{field.name.replace('_', '-')}"
         default: Any = field.default
         if isinstance(default, bool):
             option = click.option(f"{name}/--no-{name[2:]}", default=None)
         elif isinstance(default, tuple):
-            kind = type(default[0])
+            kind = get_args(kinds[field.name])[0]
             option = click.option(name, callback=options.listed(kind), help="Comma-separated; '' for none.")
         elif field.name == "forest_grid":
             option = click.option(name, type=click.Choice(["paper", "small", "one"]))
@@ -33,9 +34,7 @@ def _experiment_options(function: Any) -> Any:
 
 @click.command()
 @options.data
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the experiment."
-)
+@options.out_folder("Folder of the experiment.")
 @click.option("--quick", "scale", flag_value="quick", help="Minutes: a few stars, tiny networks.")
 @click.option("--full", "scale", flag_value="full", help="A weekend on 2 cores: the full recipe throughout.")
 @click.option("--dry-run", is_flag=True, help="List the steps only.")
@@ -91,13 +90,11 @@ def _table_options(function: Any) -> Any:
 @click.command()
 @click.option(
     "--table",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     required=True,
     help="CSV or parquet of features, one row a source.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the outcome."
-)
+@options.out_folder("Folder of the outcome.")
 @_table_options
 def fit_features(table: Path, out: Path, **chosen: Any) -> None:
     """Train the estimation network, its mixture and the forests on features of any kind.

@@ -13,26 +13,19 @@ from training.cli import options
 
 
 @click.command()
-@click.option(
-    "--bundle",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The bundle's directory.",
-)
+@options.bundle("The bundle's directory.")
 @options.data
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write the figures here."
-)
+@options.json_out
 @click.option(
     "--markdown",
     "markdown_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     help="Write the page here.",
 )
 @click.option(
     "--scores",
     "scores_path",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     help="Write the scores of every window here, as parquet.",
 )
 @click.option(
@@ -106,24 +99,14 @@ def evaluate(
 
 
 @click.command()
-@click.option(
-    "--bundle",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The bundle to start from.",
-)
+@options.bundle("The bundle to start from.")
 @click.option(
     "--windows",
     type=click.Path(path_type=Path),
     required=True,
     help="The survey's own: parquet of light curves, or records of the topic lightcurves (.avro, .jsonl).",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, file_okay=False),
-    required=True,
-    help="The new bundle's directory.",
-)
+@options.bundle_out
 @click.option("--version", help="Of the new bundle; default: the old one's with the sample's digest.")
 @click.option(
     "--trim",
@@ -132,9 +115,7 @@ def evaluate(
     show_default=True,
     help="Fraction of the highest energies to leave out as perhaps novel.",
 )
-@click.option(
-    "--json", "json_path", type=click.Path(path_type=Path, dir_okay=False), help="Write what was found here."
-)
+@options.json_out
 @options.cache
 @options.processes
 def calibrate(

@@ -2,67 +2,90 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
 from training.cli import options
-from training.settings import TrainingSettings
+from training.settings import RECIPES, TrainingSettings
 
 
 def _training_options(function: Any) -> Any:
     """Add one option for each field of the settings, so that neither can lack one of the other."""
+    kinds = get_type_hints(TrainingSettings)
     for field in reversed(fields(TrainingSettings)):
         if field.name == "periods":
             continue
         default: Any = field.default
         name = f"--{field.name.replace('_', '-')}"
         if isinstance(default, bool):
-            option = click.option(name, is_flag=True, default=default)
-        elif field.name == "weight_mode":
-            choice = click.Choice(["constant", "relative", "inverse_error"])
-            option = click.option(name, type=choice, default=default, show_default=True)
+            option = click.option(f"{name}/--no-{name[2:]}", default=None)
         else:
-            option = click.option(name, type=type(default), default=default, show_default=True)
+            kind = kinds[field.name]
+            if get_origin(kind) is Literal:
+                kind = click.Choice(get_args(kind))
+            option = click.option(name, type=kind, help=f"Ours: {default}.")
         function = option(function)
     return function
 
 
 @click.command()
 @options.data
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the run."
-)
+@options.out_folder("Folder of the run.")
 @click.option(
     "--initial",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=options.FOLDER,
     help="Finished run, of the same data and seed, to start from.",
 )
 @options.cache
 @options.processes
 @options.periods
+@click.option(
+    "--recipe",
+    type=click.Choice(list(RECIPES)),
+    default="ours",
+    show_default=True,
+    help="Where the options below start; 'paper': features, losses and dropout of Tsang & Schultz (2019).",
+)
 @_training_options
-def fit(data: Path, out: Path, initial: Path | None, cache: Path, processes: int, **chosen: Any) -> None:
+def fit(
+    *, data: Path, out: Path, initial: Path | None, cache: Path, processes: int, recipe: str, **chosen: Any
+) -> None:
     """Train the joint model; resumes from the checkpoint in --out."""
     from training.run import train_run
 
-    settings = TrainingSettings(**chosen)
+    given = {name: value for name, value in chosen.items() if value is not None}
+    settings = replace(RECIPES[recipe], **given)
     train_run(data, out, cache, settings, initial=initial, processes=processes, progress=click.echo)
 
 
 @click.command()
-@click.option(
-    "--run", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of a finished run."
-)
+@click.option("--run", type=options.FOLDER, required=True, help="Folder of a finished run.")
 @options.data
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The bundle's directory."
-)
+@options.bundle_out
 @click.option("--name", default="tsang-schultz-asas", show_default=True, help="Name of the model.")
 @click.option("--version", "version", default="1.0.0", show_default=True, help="Version of the model.")
 @options.cache
+@click.option(
+    "--also",
+    type=options.FOLDER,
+    multiple=True,
+    help="Finished run with another seed, for the card's spread; several times for several.",
+)
+@click.option(
+    "--elsewhere",
+    type=options.FILE,
+    multiple=True,
+    help="Labelled light curves of another survey, judged for the card; several times for several.",
+)
+@click.option(
+    "--reference-stars/--no-reference-stars",
+    default=True,
+    show_default=True,
+    help="Whether the bundle holds z of its training stars, so that annotations name the nearest.",
+)
 @options.periods
 @options.processes
 def export(
@@ -73,6 +96,9 @@ def export(
     name: str,
     version: str,
     cache: Path,
+    also: tuple[Path, ...],
+    elsewhere: tuple[Path, ...],
+    reference_stars: bool,
     periods: str,
     processes: int,
 ) -> None:
@@ -87,6 +113,9 @@ def export(
         cache,
         name=name,
         version=version,
+        also=also,
+        elsewhere=elsewhere,
+        reference_stars=reference_stars,
         periods=periods,
         processes=processes,
         progress=options.to_stderr,
@@ -95,14 +124,12 @@ def export(
 
 
 @click.command()
-@click.argument("weights", type=click.Path(path_type=Path, dir_okay=False))
-@click.argument("gmm", type=click.Path(path_type=Path, dir_okay=False))
-@click.option(
-    "--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="The bundle's directory."
-)
+@click.argument("weights", type=options.FILE)
+@click.argument("gmm", type=options.FILE)
+@options.bundle_out
 @click.option(
     "--energies",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=options.FILE,
     required=True,
     help="npz with 'energy_train', the published training energies: quantiles and thresholds.",
 )

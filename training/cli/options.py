@@ -3,22 +3,40 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
+from click.decorators import FC
 
 from training.periods import SEARCH
 
 CACHE = Path(".cache/training")
 
+FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
+
 data = click.option(
     "--data",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=FILE,
     required=True,
     help="Parquet file of labelled light curves, one row a star.",
 )
+table_out = click.option("--out", type=FILE, required=True, help="Parquet file to write.")
+bundle_out = click.option("--out", type=FOLDER, required=True, help="The new bundle's directory.")
+json_out = click.option("--json", "json_path", type=FILE, help="Write the figures here.")
+
+
+def out_folder(words: str) -> Callable[[FC], FC]:
+    """Return the option of the folder that a verb fills."""
+    return click.option("--out", type=FOLDER, required=True, help=words)
+
+
+def bundle(words: str) -> Callable[[FC], FC]:
+    """Return the option of the bundle that a verb reads."""
+    return click.option("--bundle", type=FOLDER, required=True, help=words)
 
 
 def _made(context: click.Context, parameter: click.Parameter, path: Path) -> Path:
@@ -35,7 +53,7 @@ def _made(context: click.Context, parameter: click.Parameter, path: Path) -> Pat
 
 cache = click.option(
     "--cache",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=FOLDER,
     default=CACHE,
     show_default=True,
     callback=_made,

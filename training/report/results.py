@@ -13,7 +13,14 @@ from training.baselines.judge import BaselineFigures
 from training.evaluate import Evaluation
 from training.novelty_scores import NoveltyScore
 from training.period_recovery import Recovery
-from training.reproduce.actions import BASELINES, CATALOGUE_EVALUATION, EVALUATION, HISTORY, SCORED
+from training.reproduce.actions import (
+    BASELINES,
+    CATALOGUE_EVALUATION,
+    ELSEWHERE,
+    EVALUATION,
+    HISTORY,
+    SCORED,
+)
 from training.reproduce.plan import PERIODS, PREPARE, RECOVERY
 from training.reproduce.scored_parts import ScoredParts
 from training.reproduce.steps import RECORD
@@ -22,6 +29,7 @@ from training.reproduce.variants import Variant
 _EVALUATION: TypeAdapter[Evaluation] = TypeAdapter(Evaluation)
 _BASELINES: TypeAdapter[dict[str, BaselineFigures]] = TypeAdapter(dict[str, BaselineFigures])
 _RECOVERY: TypeAdapter[list[Recovery]] = TypeAdapter(list[Recovery])
+_ELSEWHERE: TypeAdapter[dict[str, Evaluation]] = TypeAdapter(dict[str, Evaluation])
 _ERROR: TypeAdapter[NoveltyScore | None] = TypeAdapter(NoveltyScore | None)
 
 
@@ -36,6 +44,8 @@ class ModelResults:
         With the periods that it was trained on.
     catalogue : Evaluation or None
         The same model with catalogue periods.
+    elsewhere : dict of str to Evaluation
+        On other surveys, by file name; empty where it was not judged there.
     baselines : dict of str to BaselineFigures
         Empty where none were judged.
     reconstruction_error : NoveltyScore or None
@@ -48,6 +58,7 @@ class ModelResults:
     variant: Variant
     evaluation: Evaluation
     catalogue: Evaluation | None
+    elsewhere: dict[str, Evaluation]
     baselines: dict[str, BaselineFigures]
     reconstruction_error: NoveltyScore | None
     history: list[dict[str, float]]
@@ -115,7 +126,7 @@ def read_results(out: Path, variants: list[Variant], settings: dict[str, Any]) -
 
 def _model(out: Path, variant: Variant) -> ModelResults:
     score = out / "score" / variant.name
-    catalogue = score / CATALOGUE_EVALUATION
+    catalogue, elsewhere = score / CATALOGUE_EVALUATION, score / ELSEWHERE
     baselines: dict[str, Any] = {"sets": {}, "reconstruction_error": None}
     if (path := out / "baselines" / variant.name / BASELINES).exists():
         baselines = json.loads(path.read_text())
@@ -124,6 +135,7 @@ def _model(out: Path, variant: Variant) -> ModelResults:
         variant=variant,
         evaluation=_EVALUATION.validate_json((score / EVALUATION).read_bytes()),
         catalogue=_EVALUATION.validate_json(catalogue.read_bytes()) if catalogue.exists() else None,
+        elsewhere=_ELSEWHERE.validate_json(elsewhere.read_bytes()) if elsewhere.exists() else {},
         baselines=_BASELINES.validate_python(baselines["sets"]),
         reconstruction_error=_ERROR.validate_python(baselines["reconstruction_error"]),
         history=json.loads((fit / HISTORY).read_text()),

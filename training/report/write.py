@@ -13,7 +13,8 @@ from typing import Any
 
 from training.report.figures import Drawing, all_figures
 from training.report.results import Results
-from training.report.tables import Table, all_tables
+from training.report.table import Table
+from training.report.tables import all_tables
 from training.text_tables import markdown_table
 
 _STYLE = """
@@ -34,8 +35,10 @@ _TITLE = "Classes and novelty of variable stars: the experiment of Tsang & Schul
 
 
 def write_report(out: Path, results: Results) -> None:
-    """Write the three files into ``out``, each replacing an earlier one in one step."""
+    """Write the three files and ``figures/*.svg`` into ``out``, each replacing an earlier one in one step."""
     tables, drawings = all_tables(results), all_figures(results)
+    for drawing in drawings:
+        _replace(out / "figures" / f"{drawing.name}.svg", drawing.svg.decode())
     _replace(out / "report.html", _html(results, tables, drawings))
     _replace(out / "report.md", _markdown(results, tables))
     _replace(out / "report.json", json.dumps(_document(results), indent=1) + "\n")

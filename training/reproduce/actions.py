@@ -17,9 +17,15 @@ from broker_plugin.model import Conventions, Scorer
 from broker_plugin.model.manifest import Provenance
 from broker_plugin.records.epoch import FloatArray
 from training.assemble import assemble
-from training.baselines.features import FeatureTable, folded_features, light_curve_features
+from training.baselines.features import (
+    FeatureTable,
+    folded_features,
+    light_curve_features,
+    structure_table,
+)
+from training.baselines.grids import GridName
 from training.baselines.judge import judge_baselines
-from training.evaluate import Evaluation, judge
+from training.evaluate import Evaluation, evaluate, judge
 from training.fit import FittedNetwork, fit, versions
 from training.metrics import IntArray
 from training.novelty_scores import NoveltyScore, score_figures
@@ -38,6 +44,7 @@ Progress = Callable[[str], None]
 NETWORK, HISTORY, CONVENTIONS = "network.keras", "history.json", "conventions.json"
 SCORED, EVALUATION, BASELINES = "scored.npz", "evaluation.json", "baselines.json"
 CATALOGUE_EVALUATION = "evaluation-catalogue.json"
+ELSEWHERE = "evaluations-elsewhere.json"
 Z_FEATURES = "network's z"
 """Name of the feature set that is all of z."""
 
@@ -83,6 +90,11 @@ class Workbench:
         return column is not None and bool(np.isfinite(column[self.rows]).all())
 
     @cached_property
+    def elsewhere(self) -> dict[str, WindowTable]:
+        """The windows of other surveys, by file name."""
+        return {Path(path).name: read_windows(Path(path)) for path in self.settings.elsewhere}
+
+    @cached_property
     def outside_features(self) -> dict[str, FeatureTable]:
         """Features of the baselines, of all windows in the order of the table; unused windows are 0."""
         sets = {}
@@ -91,6 +103,7 @@ class Workbench:
         if self.has_catalogue:
             column = self.periods(CATALOGUE).period_days
             sets["folded, catalogue periods"] = self._spread(folded_features(self.table, self.rows, column))
+        sets["network's input, found periods"] = self._spread(structure_table(self.table, self.rows, found))
         try:
             features = light_curve_features(self.table, self.rows, found)
             sets["light-curve package, found periods"] = self._spread(features)
@@ -208,9 +221,25 @@ def run_score(bench: Workbench, variant: Variant, fit_folder: Path, folder: Path
             judge(scorer, with_catalogue, column, bench.table.data_digest, **words),
         )
 
+    if variant.judged_elsewhere and bench.elsewhere:
+        abroad = {}
+        for name, table in bench.elsewhere.items():
+            found = periods_for(table, SEARCH, bench.cache, processes=bench.processes)
+            everything = np.arange(len(table))
+            abroad[name] = asdict(
+                evaluate(scorer, table, found, everything, data_name=name, stars=variant.words)
+            )
+        (folder / ELSEWHERE).write_text(json.dumps(abroad, indent=1) + "\n")
+
 
 def _scored(scorer: Any, bench: Workbench, periods: FoldPeriods, index: IntArray) -> ScoredWindows:
     return score_windows(scorer, bench.table, periods.period_days, index)
+
+
+def grid_of(variant: Variant, settings: ExperimentSettings) -> GridName:
+    """Return which forests are grown beside a model."""
+    first = variant.kind in {"main", "paper"} and variant.training.seed == settings.seeds[0]
+    return settings.forest_grid if first else "one"
 
 
 def run_baselines(
@@ -218,17 +247,16 @@ def run_baselines(
 ) -> None:
     """Judge forests and detectors on the outside features and on what the network makes of the windows.
 
-    The whole grid; where a class is left out one forest, for its novelty only.
+    The whole grid beside the first seed; elsewhere one forest.
     """
     split = split_of(variant, bench.table, bench.settings)
     parts = ScoredParts.load(score_folder / SCORED)
     embedding = _latent_tables(bench.table, split, parts, variant.training.embedding_size)
-    grid = bench.settings.forest_grid if variant.kind != "without" else "one"
     figures = judge_baselines(
         bench.table,
         split,
         {**bench.outside_features, **embedding},
-        grid,
+        grid_of(variant, bench.settings),
         seed=variant.training.seed,
         threads=bench.processes,
         progress=progress,

@@ -18,12 +18,14 @@ from training.reproduce.actions import (
     BASELINES,
     CATALOGUE_EVALUATION,
     CONVENTIONS,
+    ELSEWHERE,
     EVALUATION,
     HISTORY,
     NETWORK,
     SCORED,
     Progress,
     Workbench,
+    grid_of,
     run_baselines,
     run_fit,
     run_prepare,
@@ -98,6 +100,10 @@ def _steps_of(
     evaluations = [EVALUATION]
     if variant.judged_by_both and bench.has_catalogue:
         evaluations.append(CATALOGUE_EVALUATION)
+    elsewhere = {}
+    if variant.judged_elsewhere and bench.settings.elsewhere:
+        evaluations.append(ELSEWHERE)
+        elsewhere = {"elsewhere": {table.data_digest: name for name, table in bench.elsewhere.items()}}
     steps = [
         Step(
             name=fit_step,
@@ -108,14 +114,14 @@ def _steps_of(
         ),
         Step(
             name=score_step,
-            inputs={**described, "code": score_code},
+            inputs={**described, **elsewhere, "code": score_code},
             needs=(fit_step,),
             outputs=(SCORED, *evaluations),
             run=partial(_run, run_score, bench, variant, out / fit_step),
         ),
     ]
     if variant.with_baselines:
-        grid = bench.settings.forest_grid if variant.kind != "without" else "one"
+        grid = grid_of(variant, bench.settings)
         steps.append(
             Step(
                 name=f"baselines/{variant.name}",

@@ -2,13 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Literal
+from typing import Any, Literal
 
 from broker_plugin.model.conventions import CLASSES
 from training.baselines.grids import GridName
 
 Scale = Literal["quick", "default", "full"]
+
+ABLATIONS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
+    "no-augmentation": (
+        "no outliers, no added noise and bad epochs",
+        {"outliers": 0.0, "noise": 0.0, "bad_epochs": 0.0},
+    ),
+    "no-outliers": ("no simulated outliers", {"outliers": 0.0}),
+    "no-noise": ("no added noise and bad epochs", {"noise": 0.0, "bad_epochs": 0.0}),
+    "memberships": ("mixture from memberships, as the paper", {"mixture": "memberships", "outliers": 0.0}),
+    "paper-features": ("the paper's auxiliary features", {"features": "paper"}),
+    "balanced": ("probabilities for equal classes", {"prior_exponent": 0.0}),
+    "inverse-error": ("weights 1/sigma, as the paper", {"weight_mode": "inverse_error"}),
+    "no-dropout": (
+        "no dropout",
+        {"gru_dropout": 0.0, "estimation_dropout": 0.0, "auxiliary_dropout": 0.0},
+    ),
+    "compact": ("three times the pull towards the components", {"compactness": 0.1}),
+    "lambda-0": ("lambda = 0, the paper's recipe", {"energy_weight": 0.0}),
+    "lambda-01": ("lambda = 0.01, the paper's recipe", {"energy_weight": 1e-2}),
+}
+"""Words and what changes, by name; those of lambda start from the paper's recipe, which alone has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +49,23 @@ class ExperimentSettings:
         Whether these variants are trained: the paper's sequential training; its mean-magnitude feature;
         training and judging with the column ``period`` (it has seen the label); its split by sequence. The
         last two together are the paper's own conditions.
-    ablations : bool
-        Whether the choices that our recipe makes are undone one at a time, and lambda is varied.
+    ablations : tuple of str
+        Choices of our recipe that are undone, one at a time: names of :data:`ABLATIONS`.
     folds : int
         k of the k-fold cross-validation by star, in the short recipe; 0 for none.
     leave_out : tuple of str
         Classes that are kept from training, one at a time, and then looked for as novel.
-    epochs, short_epochs : int
-        Of the main model, and of everything that is compared.
+    elsewhere : tuple of str
+        Parquet files of labelled light curves of other surveys, that every model of ours is judged on.
+    epochs, short_epochs, paper_epochs : int
+        Of the main model, of everything that is compared, and of the paper's recipe; 0 for the latter takes
+        those of the main model.
     sequences_per_epoch, batch_size, hidden_size : int
         As in the training settings; 0 takes those settings' own.
     stars_per_class : int
         At most so many stars of each class, drawn with the first seed; 0 for all.
     forest_grid : {"paper", "small", "one"}
-        Of the random forests.
+        Of the random forests beside the first seed; beside the others one forest each.
     period_windows : int
         Windows of each class in the table of found periods; 0 for none.
     astropy_windows : int
@@ -55,11 +80,13 @@ class ExperimentSettings:
     mean_magnitude: bool = True
     catalogue_periods: bool = True
     leaky_split: bool = True
-    ablations: bool = True
+    ablations: tuple[str, ...] = tuple(ABLATIONS)
     folds: int = 3
     leave_out: tuple[str, ...] = CLASSES
+    elsewhere: tuple[str, ...] = ()
     epochs: int = 40
     short_epochs: int = 10
+    paper_epochs: int = 0
     sequences_per_epoch: int = 0
     batch_size: int = 0
     hidden_size: int = 0
@@ -73,7 +100,7 @@ SCALES: dict[Scale, ExperimentSettings] = {
     "quick": ExperimentSettings(
         seeds=(1, 2),
         embeddings=(8, 16),
-        ablations=False,
+        ablations=(),
         folds=2,
         leave_out=("RRAB",),
         epochs=3,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from broker_plugin.errors import InputError
 from broker_plugin.model.conventions import CLASSES
 from training.periods import SEARCH
-from training.reproduce.settings import ExperimentSettings
+from training.reproduce.settings import ABLATIONS, ExperimentSettings
 from training.reproduce.splits import choose_stars, fold_splits, leaky_split, restricted, without_class
 from training.settings import PAPER, TrainingSettings
 from training.split import Split, split_by_star
@@ -18,21 +20,11 @@ Kind = Literal["main", "paper", "short", "fold", "without"]
 CATALOGUE = "period"
 """Column of catalogue periods: they have seen the label."""
 
+_OUTLIERS_LEFT_OUT = 0.125
+"""Share of the outliers where a class is left out: searching their periods would outlast the training."""
+
 PAPER_JOINT, PAPER_SEQUENTIAL = "paper-joint", "paper-sequential"
 PAPER_CONDITIONS, PAPER_CONDITIONS_SEQUENTIAL = "paper-conditions", "paper-conditions-sequential"
-
-_ABLATIONS: tuple[tuple[str, str, dict[str, Any]], ...] = (
-    ("no-outliers", "no simulated outliers", {"outliers": 0.0}),
-    ("no-noise", "no added noise and bad epochs", {"noise": 0.0, "bad_epochs": 0.0}),
-    ("memberships", "mixture from memberships, as the paper", {"mixture": "memberships", "outliers": 0.0}),
-    ("paper-features", "the paper's auxiliary features", {"features": "paper"}),
-    ("balanced", "probabilities for equal classes", {"prior_exponent": 0.0}),
-    ("inverse-error", "weights 1/sigma, as the paper", {"weight_mode": "inverse_error"}),
-    ("no-dropout", "no dropout", {"gru_dropout": 0.0, "estimation_dropout": 0.0, "auxiliary_dropout": 0.0}),
-    ("lambda-0", "lambda = 0, the paper's recipe", {"energy_weight": 0.0}),
-    ("lambda-01", "lambda = 0.01, the paper's recipe", {"energy_weight": 1e-2}),
-)
-"""Name, words, what changes; those of lambda start from the paper's recipe, which alone has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,11 @@ class Variant:
     def judged_by_both(self) -> bool:
         """Whether it is judged with catalogue periods, too."""
         return self.kind in {"main", "paper"} and self.training.periods == SEARCH
+
+    @property
+    def judged_elsewhere(self) -> bool:
+        """Whether it is judged on other surveys: our models that have seen all classes of their own."""
+        return self.kind in {"main", "short"} and not self.by_sequence
 
     @property
     def with_baselines(self) -> bool:
@@ -100,14 +97,17 @@ def variants(settings: ExperimentSettings) -> list[Variant]:
     if settings.leaky_split:
         words = "split by sequence (leaky)"
         found.append(Variant("leaky", words, "short", short, by_sequence=True))
+    # Each of these has outliers of its own, of which no window is of the class left out.
+    fewer = replace(short, outliers=_OUTLIERS_LEFT_OUT * short.outliers)
     for name in settings.leave_out:
-        found.append(Variant(f"without-{name}", f"without {name}", "without", short, CLASSES.index(name)))
+        found.append(Variant(f"without-{name}", f"without {name}", "without", fewer, CLASSES.index(name)))
     for fold in range(settings.folds):
         words = f"fold {fold + 1} of {settings.folds}"
         found.append(Variant(f"fold-{fold + 1}", words, "fold", short, fold))
     if settings.ablations:
         paper = _training(PAPER, settings, settings.short_epochs)
-        for name, words, changes in _ABLATIONS:
+        for name in settings.ablations:
+            words, changes = _ablation(name)
             start = paper if name.startswith("lambda") else short
             found.append(Variant(name, words, "short", replace(start, **changes)))
     if any(variant.kind == "short" for variant in found):
@@ -129,7 +129,7 @@ def split_of(variant: Variant, table: WindowTable, settings: ExperimentSettings)
 
 def _paper(settings: ExperimentSettings) -> list[Variant]:
     """Return the paper's recipe as the stream would meet it, and under the paper's own conditions."""
-    paper = _training(PAPER, settings, settings.epochs)
+    paper = _training(PAPER, settings, settings.paper_epochs or settings.epochs)
     theirs = replace(paper, periods=CATALOGUE)
     found = [Variant(PAPER_JOINT, "the paper's recipe, joint", "paper", paper)]
     if settings.sequential:
@@ -143,6 +143,14 @@ def _paper(settings: ExperimentSettings) -> list[Variant]:
             words = f"{words}, sequential"
             found.append(Variant(PAPER_CONDITIONS_SEQUENTIAL, words, "paper", changed, by_sequence=True))
     return found
+
+
+def _ablation(name: str) -> tuple[str, Mapping[str, Any]]:
+    try:
+        return ABLATIONS[name]
+    except KeyError as error:
+        msg = f"--ablations {name!r}: there is none of that name; choose from {', '.join(ABLATIONS)}"
+        raise InputError(msg) from error
 
 
 def _training(start: TrainingSettings, settings: ExperimentSettings, epochs: int) -> TrainingSettings:
