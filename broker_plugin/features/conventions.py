@@ -9,11 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
+from broker_plugin.features.external import EXTERNAL_FEATURES
 from broker_plugin.features.structure import STRUCTURE_FEATURES
 
-AUXILIARY_FEATURES = ("mean", "std", *STRUCTURE_FEATURES)
+AUXILIARY_FEATURES = ("mean", "std", *STRUCTURE_FEATURES, *EXTERNAL_FEATURES)
 """Names that :attr:`InputConventions.auxiliary` may hold: mean and standard deviation [mag], and the
-features of :mod:`broker_plugin.features.structure`."""
+features of :mod:`broker_plugin.features.structure` and of :mod:`broker_plugin.features.external`."""
 
 
 @dataclass(frozen=True, slots=True)

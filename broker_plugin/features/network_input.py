@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,14 +10,18 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.features.conventions import InputConventions
+from broker_plugin.features.external import external_columns
+from broker_plugin.features.folding import stable_order
+from broker_plugin.features.series import HarmonicSums
 from broker_plugin.features.structure import STRUCTURE_FEATURES, structure_features
 from broker_plugin.records.epoch import FloatArray
 
 IntArray = npt.NDArray[np.intp]
 
 _ALIGNMENT_HARMONICS = 3  # tells the primary minimum of a binary from the secondary; more follow the noise
-_PHASE_GRID = 128  # steps of 0.008 of a period, about the mean distance of 200 epochs
-_RIDGE = 1.0  # as if one epoch in 200 said that each coefficient is zero
+_PHASE_GRID = np.arange(128) / 128.0  # steps of 0.008 of a period, about the mean distance of 200 epochs
+_ANGLES = 2.0 * np.pi * np.arange(1, _ALIGNMENT_HARMONICS + 1)[:, None] * _PHASE_GRID
+_TURNS = np.concatenate([np.cos(_ANGLES), -np.sin(_ANGLES)])  # real parts, with amplitudes as [real, imag]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,7 @@ def build_network_input(
     *,
     phase_offset: npt.ArrayLike = 0.0,
     raw_auxiliary: FloatArray | None = None,
+    external: Mapping[str, FloatArray] | None = None,
     dtype: npt.DTypeLike = np.float32,
 ) -> NetworkInput:
     """Fold windows, take lags, normalise magnitudes and compute the auxiliary features.
@@ -91,6 +97,8 @@ def build_network_input(
         Added to the phase before it is reduced to [0, 1); training draws it at random, the stream leaves it.
     raw_auxiliary : ndarray, shape (n, k), optional
         The auxiliary features before scaling, where the caller has them already.
+    external : mapping of str to ndarray, shape (n,), optional
+        Features that are not in the epochs, see :mod:`broker_plugin.features.external`; NaN where missing.
     dtype : dtype, default float32
         Of ``sequence``, ``error`` and ``auxiliary``.
 
@@ -113,31 +121,38 @@ def build_network_input(
         msg = f"fold period {bad} d of a window; expected a positive, finite number"
         raise ValueError(msg)
 
-    time_order = np.lexsort((errors, magnitudes, times), axis=-1)
-    times, magnitudes, errors = (
-        np.take_along_axis(column, time_order, axis=1) for column in (times, magnitudes, errors)
-    )
-    offset = np.broadcast_to(np.asarray(phase_offset, dtype=np.float64), (n_windows,))
-    if conventions.phase_zero == "minimum_light":
-        offset = offset - _phase_of_minimum(times, magnitudes, periods)
-    folded = _fold(times, periods, offset, conventions)
-    fold_order = np.argsort(folded, axis=1, kind="stable")
-    order = np.take_along_axis(time_order, fold_order, axis=1)
-    folded_sorted = np.take_along_axis(folded, fold_order, axis=1)
-
+    time_order = None
+    if not (times[:, 1:] > times[:, :-1]).all():
+        time_order = np.lexsort((errors, magnitudes, times), axis=-1)
+        times, magnitudes, errors = (
+            np.take_along_axis(column, time_order, axis=1) for column in (times, magnitudes, errors)
+        )
     mean = magnitudes.mean(axis=1)
     std = magnitudes.std(axis=1)
-    sequence = np.empty((*times.shape, 2), dtype=dtype)
-    sequence[:, :, 0] = _lags(folded_sorted, conventions)
-    sequence[:, :, 1] = np.take_along_axis((magnitudes - mean[:, None]) / std[:, None], fold_order, axis=1)
-    error = np.take_along_axis(errors / std[:, None], fold_order, axis=1).astype(dtype)
+    values = (magnitudes - mean[:, None]) / std[:, None]
+    offset = np.broadcast_to(np.asarray(phase_offset, dtype=np.float64), (n_windows,))
+    sums = None
+    if conventions.phase_zero == "minimum_light":
+        sums = HarmonicSums.of(times - times[:, :1], values, periods)
+        offset = offset - _phase_of_minimum(sums)
+    folded = _fold(times, periods, offset, conventions)
+    fold_order = stable_order(folded)
+    places = fold_order + np.arange(0, folded.size, folded.shape[1])[:, None]
 
-    phase = np.empty_like(folded)
-    in_days = conventions.fold_unit == "days"
-    np.put_along_axis(phase, time_order, folded / periods[:, None] if in_days else folded, axis=1)
+    sequence = np.empty((*times.shape, 2), dtype=dtype)
+    sequence[:, :, 0] = _lags(folded.take(places), conventions)
+    sequence[:, :, 1] = values.take(places)
+    error = (errors / std[:, None]).take(places).astype(dtype)
+
+    order = fold_order
+    phase = folded / periods[:, None] if conventions.fold_unit == "days" else folded
+    if time_order is not None:
+        order = np.take_along_axis(time_order, fold_order, axis=1)
+        in_time, phase = phase, np.empty_like(folded)
+        np.put_along_axis(phase, time_order, in_time, axis=1)
     raw = raw_auxiliary
     if raw is None:
-        raw = compute_auxiliary(times, magnitudes, periods, conventions)
+        raw = compute_auxiliary(times, magnitudes, periods, conventions, sums=sums, external=external)
     built = NetworkInput(
         sequence=sequence,
         error=error,
@@ -155,9 +170,19 @@ def build_network_input(
 
 
 def compute_auxiliary(
-    times: FloatArray, magnitudes: FloatArray, period_days: FloatArray, conventions: InputConventions
+    times: FloatArray,
+    magnitudes: FloatArray,
+    period_days: FloatArray,
+    conventions: InputConventions,
+    *,
+    sums: HarmonicSums | None = None,
+    external: Mapping[str, FloatArray] | None = None,
 ) -> FloatArray:
-    """Return the auxiliary features before scaling, shape (n, k), of windows in time order."""
+    """Return the auxiliary features before scaling, shape (n, k), of windows in time order.
+
+    ``sums`` as in :func:`broker_plugin.features.structure_features`, ``external`` as in
+    :func:`build_network_input`.
+    """
     names = conventions.auxiliary
     columns = {
         "mean": magnitudes.mean(axis=1),
@@ -165,7 +190,8 @@ def compute_auxiliary(
         "log10_period": np.log10(period_days),
     }
     if any(name in STRUCTURE_FEATURES and name not in columns for name in names):
-        columns |= structure_features(times, magnitudes, period_days)
+        columns |= structure_features(times, magnitudes, period_days, sums=sums)
+    columns |= external_columns(names, external, len(times))
     return np.stack([columns[name] for name in names], axis=1)
 
 
@@ -177,28 +203,16 @@ def scale_auxiliary(raw: FloatArray, conventions: InputConventions) -> FloatArra
     return np.asarray(np.nan_to_num(scaled, nan=0.0), dtype=np.float64)
 
 
-def _phase_of_minimum(times: FloatArray, magnitudes: FloatArray, periods: FloatArray) -> FloatArray:
+def _phase_of_minimum(sums: HarmonicSums) -> FloatArray:
     """Return the phase from the first epoch at which a three-harmonic curve is faintest, shape (n,).
 
     The curve is a least-squares fit with a small ridge, which keeps windows solvable whose phases bunch up.
     """
-    angle = 2.0 * np.pi * (times - times[:, :1]) / periods[:, None]
-    design = _harmonics(angle)
-    normal = np.einsum("nik,nil->nkl", design, design) + _RIDGE * np.eye(design.shape[2])
-    centred = magnitudes - magnitudes.mean(axis=1, keepdims=True)
-    coefficients = np.linalg.solve(normal, np.einsum("nik,ni->nk", design, centred)[:, :, None])[:, 1:, 0]
-    grid = np.arange(_PHASE_GRID) / _PHASE_GRID
-    curve = coefficients @ _harmonics(2.0 * np.pi * grid)[:, 1:].T
-    minimum: FloatArray = grid[np.argmax(curve, axis=1)]
+    amplitudes = sums.series(_ALIGNMENT_HARMONICS).amplitudes()
+    parts = np.concatenate([amplitudes.real, amplitudes.imag], axis=1)
+    curve = (parts[:, None, :] @ _TURNS)[:, 0]  # window by window: batch-mates cannot change a last bit
+    minimum: FloatArray = _PHASE_GRID[np.argmax(curve, axis=1)]
     return minimum
-
-
-def _harmonics(angle: FloatArray) -> FloatArray:
-    """Return 1, cos, sin, cos 2, sin 2, cos 3, sin 3 along a new last axis."""
-    terms = [np.ones_like(angle)]
-    for k in range(1, _ALIGNMENT_HARMONICS + 1):
-        terms += [np.cos(k * angle), np.sin(k * angle)]
-    return np.stack(terms, axis=-1)
 
 
 def _fold(
@@ -209,8 +223,9 @@ def _fold(
         times = times - times[:, :1]
     if conventions.fold_unit == "days":
         return np.mod(times + (offset * periods)[:, None], periods[:, None])
-    phase = np.mod(times / periods[:, None] + offset[:, None], 1.0)
-    # np.mod of a tiny negative number rounds up to exactly 1.
+    cycles = times / periods[:, None] + offset[:, None]
+    phase = cycles - np.floor(cycles)
+    # That of a tiny negative number rounds up to exactly 1.
     phase[phase >= 1.0] = 0.0
     return phase
 

@@ -46,8 +46,15 @@ def screen(
         return "bad_magnitude"
     if errors.min(initial=1.0) < _SMALLEST_SCATTER_MAG or errors.max(initial=0.0) > _LARGEST_MAGNITUDE:
         return "bad_error"
-    if np.unique(times).size < MIN_DISTINCT_TIMES:
+    if _count_distinct(times) < MIN_DISTINCT_TIMES:
         return "too_few_times"
     if magnitudes.std() < _SMALLEST_SCATTER_MAG:
         return "constant"
     return None
+
+
+def _count_distinct(times: npt.NDArray[np.float64]) -> int:
+    steps = times[1:] - times[:-1]
+    if (steps < 0).any():
+        return len(np.unique(times))
+    return len(times) - int(np.count_nonzero(steps == 0))

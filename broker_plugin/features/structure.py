@@ -15,6 +15,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from broker_plugin.features.folding import stable_order
+from broker_plugin.features.series import ComplexArray, HarmonicSums
 from broker_plugin.records.epoch import FloatArray
 
 STRUCTURE_FEATURES: Mapping[str, str] = {
@@ -63,15 +65,17 @@ STRUCTURE_FEATURES: Mapping[str, str] = {
 
 _NEIGHBOURS = 5  # on each side, in phase: 11 of 200 epochs are 0.05 of a cycle
 _HARMONICS = 6
-_RIDGE = 1.0  # as if one epoch in 200 said that each coefficient is zero
 _AMPLITUDE_NOISE = 0.02  # of the standard deviation: keeps ratios of absent harmonics finite
 _GRID = np.arange(64) / 64.0
+_ANGLES = 2.0 * np.pi * np.arange(1, _HARMONICS + 1)[:, None] * _GRID
+_TURNS = np.concatenate([np.cos(_ANGLES), -np.sin(_ANGLES)])  # real parts, with amplitudes as [real, imag]
 _BLOCKS = 10
 _TINY = 1e-3
+_PERCENTILES = np.array([2.0, 10.0, 25.0, 50.0, 75.0, 90.0, 98.0])
 
 
 def structure_features(
-    times: FloatArray, magnitudes: FloatArray, periods: FloatArray
+    times: FloatArray, magnitudes: FloatArray, periods: FloatArray, *, sums: HarmonicSums | None = None
 ) -> dict[str, FloatArray]:
     """Return every feature of :data:`STRUCTURE_FEATURES`, each of shape (n,), finite.
 
@@ -83,91 +87,118 @@ def structure_features(
         With scatter; see :func:`broker_plugin.features.screen`.
     periods : ndarray, shape (n,), float64
         Days.
+    sums : HarmonicSums, optional
+        Of the standardised magnitudes and the times from the first epoch, where the caller has them already.
     """
     times = times - times[:, :1]
     std = magnitudes.std(axis=1)
     values = (magnitudes - magnitudes.mean(axis=1, keepdims=True)) / std[:, None]
-    residuals, fold_order = _fold_residuals(times, values, periods)
+    folded, residuals = _fold_residuals(times, values, periods)
+    left = _Residuals(residuals)
     found = {"log10_std": np.log10(std), "log10_period": np.log10(periods)}
     found |= _distribution(values)
-    found |= _fold(values, residuals, fold_order)
-    found |= _in_time(values, residuals)
-    found |= _series(times, values, periods)
-    found |= _residual_blocks(values, residuals)
-    return {name: np.nan_to_num(found[name], nan=0.0, posinf=0.0, neginf=0.0) for name in STRUCTURE_FEATURES}
+    found |= _fold(folded, left)
+    found |= _in_time(values, left)
+    found |= _series(HarmonicSums.of(times, values, periods) if sums is None else sums)
+    found |= _residual_blocks(left)
+    table = np.stack([found[name] for name in STRUCTURE_FEATURES])
+    np.nan_to_num(table, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return dict(zip(STRUCTURE_FEATURES, table, strict=True))
+
+
+class _Residuals:
+    """Residuals of windows, shape (n, L), in time order, with what several features need of them."""
+
+    def __init__(self, values: FloatArray) -> None:
+        self.values = values
+        self.centred = values - values.mean(axis=1, keepdims=True)
+        self.variance = _mean_product(self.centred, self.centred)
+        self.median_deviation = _median_deviation(values)
 
 
 def _distribution(values: FloatArray) -> dict[str, FloatArray]:
-    p2, p10, p25, p50, p75, p90, p98 = np.percentile(values, [2, 10, 25, 50, 75, 90, 98], axis=1)
+    p2, p10, p25, p50, p75, p90, p98 = _percentiles(values)
     full = p98 - p2 + _TINY
+    squares = values * values
     return {
         "range_over_std": full,
         "iqr_over_range": (p75 - p25) / full,
         "tail_skewness": (p90 + p10 - 2 * p50) / (p90 - p10 + _TINY),
-        "skewness": np.mean(values**3, axis=1),
-        "log_kurtosis": np.log(np.mean(values**4, axis=1)),
+        "skewness": _mean_product(squares, values),
+        "log_kurtosis": np.log(_mean_product(squares, squares)),
     }
+
+
+def _percentiles(values: FloatArray) -> FloatArray:
+    """Return the percentiles of each window, shape (7, n), as numpy defines them, for a fifth of its time."""
+    ordered = np.sort(values, axis=1)
+    place = _PERCENTILES / 100.0 * (values.shape[1] - 1)
+    below = np.floor(place).astype(np.intp)
+    above = np.minimum(below + 1, values.shape[1] - 1)
+    low = ordered[:, below]
+    return np.asarray(low + (place - below) * (ordered[:, above] - low)).T
 
 
 def _fold_residuals(
     times: FloatArray, values: FloatArray, periods: FloatArray
-) -> tuple[FloatArray, np.ndarray]:
-    """Return residuals about the smoothed fold in time order, and the order of the fold."""
-    order = np.argsort(np.mod(times / periods[:, None], 1.0), axis=1, kind="stable")
-    folded = np.take_along_axis(values, order, axis=1)
+) -> tuple[FloatArray, FloatArray]:
+    """Return the values in the order of the fold, and the residuals about the smoothed fold in time order."""
+    cycles = times / periods[:, None]
+    order = stable_order(cycles - np.floor(cycles))
+    order += np.arange(0, values.size, values.shape[1])[:, None]
+    folded = values.take(order)
     residuals = np.empty_like(values)
-    np.put_along_axis(residuals, order, folded - _circular_mean(folded, _NEIGHBOURS), axis=1)
-    return residuals, order
+    residuals.reshape(-1)[order] = folded - _circular_mean(folded, _NEIGHBOURS)
+    return folded, residuals
 
 
-def _fold(values: FloatArray, residuals: FloatArray, fold_order: np.ndarray) -> dict[str, FloatArray]:
+def _fold(folded: FloatArray, left: _Residuals) -> dict[str, FloatArray]:
     # The mean of 2 h neighbours adds 1 / (2 h) of the noise to the residuals.
     inflation = np.sqrt(1.0 + 0.5 / _NEIGHBOURS)
-    folded = np.take_along_axis(values, fold_order, axis=1)
     return {
-        "fold_residual": np.sqrt(np.mean(residuals**2, axis=1)) / inflation,
-        "fold_residual_mad": _median_deviation(residuals) / inflation,
-        "fold_roughness": _roughness(folded),
+        "fold_residual": np.sqrt(_mean_product(left.values, left.values)) / inflation,
+        "fold_residual_mad": left.median_deviation / inflation,
+        "fold_roughness": _roughness(folded, 1.0),
     }
 
 
-def _in_time(values: FloatArray, residuals: FloatArray) -> dict[str, FloatArray]:
+def _in_time(values: FloatArray, left: _Residuals) -> dict[str, FloatArray]:
     return {
-        "time_roughness": _roughness(values),
-        "residual_roughness": _roughness(residuals),
-        "residual_correlation_1": _correlation(residuals, 1),
-        "residual_correlation_4": _correlation(residuals, 4),
-        "residual_correlation_16": _correlation(residuals, 16),
+        "time_roughness": _roughness(values, 1.0),
+        "residual_roughness": _roughness(left.values, left.variance),
+        "residual_correlation_1": _correlation(left, 1),
+        "residual_correlation_4": _correlation(left, 4),
+        "residual_correlation_16": _correlation(left, 16),
         "slow_5": _slow_fraction(values, 5),
         "slow_15": _slow_fraction(values, 15),
-        "residual_slow_15": _slow_fraction(residuals, 15),
+        "residual_slow_15": _slow_fraction(left.values, 15),
     }
 
 
-def _series(times: FloatArray, values: FloatArray, periods: FloatArray) -> dict[str, FloatArray]:
+def _series(sums: HarmonicSums) -> dict[str, FloatArray]:
     """Return what Fourier series at the period, its half and its double say."""
-    amplitudes, explained = _fit(times, values, periods, _HARMONICS)
-    _, explained_half = _fit(times, values, 0.5 * periods, 3)
-    _, explained_double = _fit(times, values, 2.0 * periods, 8)
-    first, size = amplitudes[:, 0], np.abs(amplitudes)
+    series = sums.series(_HARMONICS)
+    amplitudes, explained = series.amplitudes(), series.explained()
+    size = np.abs(amplitudes)
+    # Harmonics 2, 3, 4 beside the first.
+    first, higher, order = size[:, :1], size[:, 1:4], np.arange(2, 5)
+    ratios = np.log((higher + _AMPLITUDE_NOISE) / (first + _AMPLITUDE_NOISE))
+    turned = amplitudes[:, 1:4] * np.conj(amplitudes[:, :1]) ** order / (first**order + 1e-9)
+    damped = turned / (higher + 0.1 * first + 0.05)
     found: dict[str, FloatArray] = {}
-    for k in (2, 3, 4):
-        ratio = (size[:, k - 1] + _AMPLITUDE_NOISE) / (size[:, 0] + _AMPLITUDE_NOISE)
-        found[f"log_ratio_{k}1"] = np.log(ratio)
-        turned = amplitudes[:, k - 1] * np.conj(first) ** k / (size[:, 0] ** k + 1e-9)
-        damped = turned / (size[:, k - 1] + 0.1 * size[:, 0] + 0.05)
-        found[f"cos_phi_{k}1"], found[f"sin_phi_{k}1"] = damped.real, damped.imag
+    for column, k in enumerate(order):
+        found[f"log_ratio_{k}1"] = ratios[:, column]
+        found[f"cos_phi_{k}1"], found[f"sin_phi_{k}1"] = damped.real[:, column], damped.imag[:, column]
     found |= {f"explained_{h}": explained[:, h - 1] for h in (1, 2, 4)}
-    found["explained_half"] = explained_half[:, -1]
-    found["odd_gain"] = explained_double[:, -1] - explained[:, 3]
+    found["explained_half"] = sums.series(3, cycles=4).explained()[:, -1]
+    found["odd_gain"] = sums.series(8, cycles=1).explained()[:, -1] - explained[:, 3]
     return found | _curve(amplitudes)
 
 
-def _curve(amplitudes: np.ndarray) -> dict[str, FloatArray]:
+def _curve(amplitudes: ComplexArray) -> dict[str, FloatArray]:
     """Return features of the fitted curve, its minimum light (largest magnitude) at phase 0."""
-    harmonic = np.arange(1, amplitudes.shape[1] + 1)
-    turns = np.exp(2j * np.pi * harmonic[:, None] * _GRID)
-    curve = np.einsum("nk,kg->ng", amplitudes, turns).real
+    parts = np.concatenate([amplitudes.real, amplitudes.imag], axis=1)
+    curve = (parts[:, None, :] @ _TURNS)[:, 0]  # window by window: batch-mates cannot change a last bit
     shift = (np.arange(len(_GRID)) + curve.argmax(axis=1)[:, None]) % len(_GRID)
     curve = np.take_along_axis(curve, shift, axis=1)
     middle = 0.5 * (curve.max(axis=1) + curve.min(axis=1))
@@ -178,82 +209,70 @@ def _curve(amplitudes: np.ndarray) -> dict[str, FloatArray]:
     }
 
 
-def _residual_blocks(values: FloatArray, residuals: FloatArray) -> dict[str, FloatArray]:
-    n, length = values.shape
+def _residual_blocks(left: _Residuals) -> dict[str, FloatArray]:
+    n, length = left.values.shape
     each = length // _BLOCKS
-    spread = residuals.std(axis=1) + _TINY
-    standard = (residuals - residuals.mean(axis=1, keepdims=True)) / spread[:, None]
+    standard = left.centred / (np.sqrt(left.variance) + _TINY)[:, None]
+    squares = standard * standard
     blocks = standard[:, : each * _BLOCKS].reshape(n, _BLOCKS, each)
-    largest = np.abs(residuals).max(axis=1)
+    means = blocks.mean(axis=2)
+    scatter = np.sqrt(np.mean((blocks - means[:, :, None]) ** 2, axis=2))
+    largest = np.abs(left.values).max(axis=1)
     return {
-        "log_largest_residual": np.log(largest / (_median_deviation(residuals) + _TINY) + _TINY),
-        "residual_log_kurtosis": np.log(np.mean(standard**4, axis=1) + _TINY),
-        "residual_skewness": np.mean(standard**3, axis=1),
-        "residual_block_scatter": np.log(blocks.mean(axis=2).var(axis=1) * each + _TINY),
-        "block_amplitude_change": np.log(blocks.std(axis=2) + _TINY).std(axis=1),
+        "log_largest_residual": np.log(largest / (left.median_deviation + _TINY) + _TINY),
+        "residual_log_kurtosis": np.log(_mean_product(squares, squares) + _TINY),
+        "residual_skewness": _mean_product(squares, standard),
+        "residual_block_scatter": np.log(means.var(axis=1) * each + _TINY),
+        "block_amplitude_change": np.log(scatter + _TINY).std(axis=1),
     }
-
-
-def _fit(
-    times: FloatArray, values: FloatArray, periods: FloatArray, n_harmonics: int
-) -> tuple[np.ndarray, FloatArray]:
-    """Fit a series with a small ridge; it keeps windows solvable whose phases bunch up.
-
-    Returns
-    -------
-    amplitudes : ndarray, shape (n, H), complex128
-        The curve is the sum of Re(amplitudes[k] exp(2 pi i (k + 1) t / P)).
-    explained : ndarray, shape (n, H), float64
-        Fraction of the variance that the series of 1..H harmonics explains (the first is fitted alone, ...).
-    """
-    base = np.exp(2j * np.pi * np.mod(times / periods[:, None], 1.0))
-    columns = [np.ones_like(values)]
-    power = np.ones_like(base)
-    for _ in range(n_harmonics):
-        power = power * base
-        columns += [power.real, power.imag]
-    design = np.stack(columns, axis=1)  # (n, 2 H + 1, L)
-    normal = np.einsum("nkl,nml->nkm", design, design) + _RIDGE * np.eye(design.shape[1])
-    moments = np.einsum("nkl,nl->nk", design, values)
-    factor = np.linalg.cholesky(normal)
-    # Columns come by harmonic: the partial sums of the squared projections are the shorter series' fits.
-    projected = np.empty_like(moments)
-    for row in range(moments.shape[1]):
-        known = np.einsum("nk,nk->n", factor[:, row, :row], projected[:, :row])
-        projected[:, row] = (moments[:, row] - known) / factor[:, row, row]
-    explained = np.cumsum(projected**2, axis=1)[:, 2::2] / np.sum(values**2, axis=1, keepdims=True)
-    coefficients = np.linalg.solve(normal, moments[:, :, None])[:, 1:, 0]
-    return coefficients[:, 0::2] - 1j * coefficients[:, 1::2], np.asarray(explained, dtype=np.float64)
 
 
 def _circular_mean(folded: FloatArray, each_side: int) -> FloatArray:
     """Return the mean of the neighbours on a circle, without the point itself."""
-    around = np.concatenate([folded[:, -each_side:], folded, folded[:, :each_side]], axis=1)
-    sums = np.cumsum(np.pad(around, ((0, 0), (1, 0))), axis=1)
+    return _neighbour_mean(
+        np.concatenate([folded[:, -each_side:], folded, folded[:, :each_side]], axis=1), each_side
+    )
+
+
+def _neighbour_mean(values: FloatArray, each_side: int) -> FloatArray:
+    """Return the mean of the neighbours of each point that has them all, without the point itself."""
     width = 2 * each_side + 1
-    return np.asarray((sums[:, width:] - sums[:, :-width] - folded) / (width - 1), dtype=np.float64)
+    sums = np.zeros((values.shape[0], values.shape[1] + 1))
+    np.cumsum(values, axis=1, out=sums[:, 1:])
+    inner = values[:, each_side:-each_side]
+    return np.asarray((sums[:, width:] - sums[:, :-width] - inner) / (width - 1), dtype=np.float64)
 
 
 def _slow_fraction(values: FloatArray, each_side: int) -> FloatArray:
     """Return the part of the variance that the mean of the neighbours in time, itself left out, explains."""
     inner = values[:, each_side:-each_side]
-    missed = np.mean((inner - _circular_mean(values, each_side)[:, each_side:-each_side]) ** 2, axis=1)
-    fraction: FloatArray = 1.0 - missed / (inner.var(axis=1) + _TINY)
+    missed = inner - _neighbour_mean(values, each_side)
+    centred = inner - inner.mean(axis=1, keepdims=True)
+    fraction: FloatArray = 1.0 - _mean_product(missed, missed) / (_mean_product(centred, centred) + _TINY)
     return fraction
 
 
-def _roughness(values: FloatArray) -> FloatArray:
-    steps = np.mean(np.diff(values, axis=1) ** 2, axis=1)
-    return np.asarray(0.5 * steps / (values.var(axis=1) + 1e-9), dtype=np.float64)
+def _roughness(values: FloatArray, variance: FloatArray | float) -> FloatArray:
+    steps = values[:, 1:] - values[:, :-1]
+    return np.asarray(0.5 * _mean_product(steps, steps) / (variance + 1e-9), dtype=np.float64)
 
 
-def _correlation(values: FloatArray, lag: int) -> FloatArray:
-    centred = values - values.mean(axis=1, keepdims=True)
-    product = np.mean(centred[:, lag:] * centred[:, :-lag], axis=1)
-    return np.asarray(product / (values.var(axis=1) + 1e-9), dtype=np.float64)
+def _correlation(left: _Residuals, lag: int) -> FloatArray:
+    product = _mean_product(left.centred[:, lag:], left.centred[:, :-lag])
+    return np.asarray(product / (left.variance + 1e-9), dtype=np.float64)
+
+
+def _mean_product(one: FloatArray, other: FloatArray) -> FloatArray:
+    """Return the mean of the products in each row, shape (n,)."""
+    return np.asarray(np.vecdot(one, other) / one.shape[1])
 
 
 def _median_deviation(values: FloatArray) -> FloatArray:
     """Return the standard deviation of a Gaussian with this median absolute deviation."""
-    deviation = np.abs(values - np.median(values, axis=1, keepdims=True))
-    return np.asarray(1.4826 * np.median(deviation, axis=1), dtype=np.float64)
+    return np.asarray(1.4826 * _median(np.abs(values - _median(values)[:, None])), dtype=np.float64)
+
+
+def _median(values: FloatArray) -> FloatArray:
+    # Sorted whole: numpy's sort of rows is vectorised, its median is not.
+    ordered, length = np.sort(values, axis=1), values.shape[1]
+    return np.asarray(0.5 * (ordered[:, (length - 1) // 2] + ordered[:, length // 2]))

@@ -6,7 +6,7 @@ published code give +inf for distant points, that is for exactly those that matt
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,8 @@ class Mixture:
     z_mean: FloatArray
     z_scale: FloatArray
     conventions: MixtureConventions
+    _whitening: FloatArray = field(init=False, repr=False, compare=False)
+    _log_det: FloatArray = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         n_components, size = self.means.shape
@@ -61,19 +63,23 @@ class Mixture:
         if not ((self.weights > 0).all() and (self.z_scale > 0).all()):
             msg = "mixture weights and z_scale must be positive"
             raise ValueError(msg)
+        # Once for all windows: the inverse factors and the determinants of the covariances.
+        factors: FloatArray = np.asarray(np.linalg.cholesky(self.covariances), dtype=np.float64)
+        diagonal = np.diagonal(factors, axis1=1, axis2=2)
+        object.__setattr__(self, "_log_det", 2.0 * np.sum(np.log(diagonal), axis=1))
+        object.__setattr__(self, "_whitening", _lower_inverse(factors))
 
     def log_joint(self, z: npt.NDArray[np.floating[Any]]) -> FloatArray:
         """Return ``log(phi_k N(z; mu_k, Sigma_k))``, shape (n, K), normalised as the conventions say."""
         standard: FloatArray = (np.asarray(z, dtype=np.float64) - self.z_mean) / self.z_scale
         size = standard.shape[1]
         dimensions = size if self.conventions.normaliser == "paper" else 1
-        factors = np.linalg.cholesky(self.covariances)
         centred: FloatArray = standard[:, None, :] - self.means
-        whitened = _forward_substitution(factors, centred)
+        # One product for each point and component: batch-mates cannot change a last bit.
+        whitened = (self._whitening @ centred[:, :, :, None])[:, :, :, 0]
         mahalanobis = np.sum(whitened**2, axis=2)
-        log_det = 2.0 * np.sum(np.log(np.diagonal(factors, axis1=1, axis2=2)), axis=1)
         log_joint: FloatArray = np.log(self.weights) - 0.5 * (
-            mahalanobis + log_det + dimensions * _LOG_TWO_PI
+            mahalanobis + self._log_det + dimensions * _LOG_TWO_PI
         )
         return log_joint
 
@@ -140,15 +146,11 @@ def fit_mixture(
     return Mixture(members / members.sum(), means, covariances, z_mean, z_scale, conventions)
 
 
-def _forward_substitution(factors: npt.NDArray[np.floating[Any]], right: FloatArray) -> FloatArray:
-    """Solve ``factors[k] @ x = right[i, k]`` for every point and component, shape (n, K, l).
-
-    Elementwise over the points, without a BLAS that blocks them: batch-mates cannot change a last bit.
-    """
-    solution = np.empty_like(right)
+def _lower_inverse(factors: FloatArray) -> FloatArray:
+    """Return the inverses of lower triangular matrices, shape (K, l, l), by forward substitution."""
+    inverse = np.zeros_like(factors)
     for row in range(factors.shape[1]):
-        partial = right[:, :, row].copy()
-        for column in range(row):
-            partial -= factors[:, row, column] * solution[:, :, column]
-        solution[:, :, row] = partial / factors[:, row, row]
-    return solution
+        inverse[:, row, row] = 1.0
+        inverse[:, row] -= (factors[:, row, None, :row] @ inverse[:, :row])[:, 0]
+        inverse[:, row] /= factors[:, row, row, None]
+    return inverse

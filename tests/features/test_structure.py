@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker_plugin.features import STRUCTURE_FEATURES, structure_features
+from tests.features.plain_structure import plain_features
 
 N = 200
 
@@ -118,3 +119,24 @@ def test_a_window_does_not_know_its_neighbours() -> None:
         alone = structure_features(times[i : i + 1], mags[i : i + 1], periods[i : i + 1])
         for name, value in alone.items():
             assert value[0] == pytest.approx(together[name][i], rel=1e-9, abs=1e-12)
+
+
+@given(seed=st.integers(0, 10_000), log_period=st.floats(-1.3, 3.0), noise=st.sampled_from([0.01, 0.3, 30.0]))
+@settings(max_examples=60, deadline=None)
+def test_fast_features_are_those_of_the_definitions(seed: int, log_period: float, noise: float) -> None:
+    """All windows at once, sums shared, sorted once: what a plain reading of each definition gives alone."""
+    rng = np.random.default_rng(seed)
+    periods = np.array([10**log_period, 0.5])
+    times = np.stack([epochs(seed), np.sort(rng.integers(0, 2000, N) / 4.0)])  # the second with equal phases
+    angle = 2 * np.pi * times / periods[:, None]
+    mags = 12 + np.cos(angle) + rng.uniform(-1, 1) * np.cos(2 * angle + 1) + rng.normal(0, noise, (2, N))
+    fast = structure_features(times, mags, periods)
+    for i, period in enumerate(periods):
+        plain = plain_features(times[i], mags[i], float(period))
+        assert plain.keys() == fast.keys()
+        for name, value in plain.items():
+            # Grid points of the fitted curve may be told from their equals by rounding alone.
+            if name not in {"secondary_depth", "faint_width", "asymmetry"}:
+                assert fast[name][i] == pytest.approx(value, rel=1e-6, abs=1e-8), name
+            else:
+                assert fast[name][i] == pytest.approx(value, rel=1e-6, abs=0.05), name

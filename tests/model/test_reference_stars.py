@@ -15,7 +15,7 @@ def test_nearest_stars_by_hand() -> None:
     """A star counts once, with its nearest window; distances are in standard deviations."""
     z = np.array([[0, 0], [0, 4], [8, 0], [8, 4]], dtype=np.float32)  # deviations 4 and 2
     stars = ReferenceStars(z, np.array(["one", "two", "three", "two"]), np.array([0, 1, 0, 1]))
-    found = NeighbourSearch(stars, CLASSES).nearest(np.array([0.0, 1.0]), 3)
+    found = NeighbourSearch(stars, CLASSES).nearest(np.array([[0.0, 1.0]]), 3)[0]
     assert [(n.star_id, n.star_class) for n in found] == [("one", "A"), ("two", "B"), ("three", "A")]
     np.testing.assert_allclose([n.distance for n in found], [0.5, 1.5, np.hypot(2.0, 0.5)], rtol=1e-6)
 
@@ -46,6 +46,22 @@ def test_a_training_window_is_its_own_neighbour(scorer: Scorer) -> None:
     assert stars is not None
     search = NeighbourSearch(stars, scorer.bundle.manifest.classes)
     for row in (0, len(stars.z) // 2):
-        nearest = search.nearest(stars.z[row].astype(np.float64), 1)[0]
+        nearest = search.nearest(stars.z[row : row + 1].astype(np.float64), 1)[0][0]
         assert nearest.distance < 1e-4
         assert nearest.star_class == scorer.bundle.manifest.classes[stars.label[row]]
+
+
+@pytest.mark.parametrize("spread", [1e-3, 1.0, 1e4, 1e18])
+def test_nearest_stars_are_those_of_a_full_comparison(spread: float) -> None:
+    """Among the stars, far outside, and where the squares leave float32: none is lost to rounding."""
+    rng = np.random.default_rng(0)
+    n = 3001
+    names = np.array([str(i // 3) for i in range(n)])
+    stars = ReferenceStars(rng.normal(size=(n, 20)).astype(np.float32), names, np.arange(n) % 2)
+    points = stars.z[rng.integers(n, size=40)] + spread * rng.normal(size=(40, 20))
+    found = NeighbourSearch(stars, CLASSES).nearest(points, 5)
+    scaled = np.asarray(stars.z / stars.scale(), np.float32)
+    for point, neighbours in zip(points, found, strict=True):
+        squares = np.sum((scaled - np.asarray(point / stars.scale(), np.float32)) ** 2, axis=1)
+        rows = np.argsort(squares, kind="stable")[:40]
+        assert [neighbour.star_id for neighbour in neighbours] == list(dict.fromkeys(names[rows]))[:5]

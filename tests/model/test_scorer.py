@@ -107,7 +107,7 @@ def test_a_window_that_screening_rejects_is_refused(scorer: Scorer, windows: lis
 
 def test_a_window_of_another_length_is_refused(scorer: Scorer, windows: list[ScoringWindow]) -> None:
     """199 epochs are not a window."""
-    time, mag, magerr, period = windows[0]
+    time, mag, magerr, period, _ = windows[0]
     with pytest.raises(ValueError, match="199 epochs, expected 200"):
         scorer.score([(time[1:], mag[1:], magerr[1:], period)])
 
