@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -78,20 +79,23 @@ class _Fill:
 
     column: int
     name: str
-    kind: Kind
+    is_code: bool
+    letters: Table | None  # what each byte stands for
     halve: bool  # zig-zag: an even byte is twice the number
 
     @classmethod
     def of(cls, columns: Columns, group: Group) -> _Fill:
         column = _column_index(columns, group.key[1])
-        return cls(column, group.key[1], columns.columns[column].kind, group.type_name in ("int", "long"))
+        kind = columns.columns[column].kind
+        halve = group.type_name in ("int", "long")
+        return cls(column, group.key[1], kind is Kind.CODE, _LETTERS.get(kind), halve)
 
     def into(self, table: Table, rows: Any) -> None:
         values = rows[self.name]
-        if self.kind is Kind.CODE:
+        if self.is_code:
             table[:, self.column] = [_code_of_bytes(text) for text in values.tolist()]
-        elif self.kind in _LETTERS:
-            table[:, self.column] = _LETTERS[self.kind][values]
+        elif self.letters is not None:
+            table[:, self.column] = self.letters[values]
         elif self.halve:
             table[:, self.column] = values >> 1
         else:
@@ -150,6 +154,7 @@ _LETTERS = {
 }
 
 
+@lru_cache(maxsize=4096)  # a survey has some dozens of them
 def _code_of_bytes(text: bytes) -> float:
     """Return the code of a length byte and up to three characters; more of them are several codes."""
     length = text[0] >> 1

@@ -3,44 +3,24 @@
 from __future__ import annotations
 
 from broker_plugin.decode.alert import MalformedError, Reason
-
-_LONGEST_VARINT = 10  # bytes of a 64-bit zig-zag number
+from broker_plugin.records import wire as records_wire
 
 
 def read_long(data: bytes, position: int) -> tuple[int, int]:
-    """Read a zig-zag variable-length number.
-
-    Parameters
-    ----------
-    data : bytes
-    position : int
-        Where the number starts.
-
-    Returns
-    -------
-    value : int
-        Within 64 bits, signed.
-    position : int
-        Just after the number.
+    """Do what :func:`broker_plugin.records.wire.read_long` does, with the errors of a packet.
 
     Raises
     ------
     MalformedError
         ``truncated`` when the data end within the number, ``bad_avro`` when it is longer than 64 bits.
     """
-    value = 0
-    shift = 0
-    for index in range(position, min(position + _LONGEST_VARINT, len(data))):
-        byte = data[index]
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            if value >> 64:
-                break
-            return (value >> 1) ^ -(value & 1), index + 1
-        shift += 7
-    if position + _LONGEST_VARINT > len(data):
-        raise MalformedError(Reason.TRUNCATED, f"the data end at byte {len(data)}, within a number")
-    raise MalformedError(Reason.BAD_AVRO, f"the number at byte {position} is longer than 64 bits")
+    try:
+        return records_wire.read_long(data, position)
+    except IndexError:
+        detail = f"the data end at byte {len(data)}, within a number"
+        raise MalformedError(Reason.TRUNCATED, detail) from None
+    except OverflowError as error:
+        raise MalformedError(Reason.BAD_AVRO, str(error)) from None
 
 
 def skip_bytes(data: bytes, position: int) -> int:

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from broker_plugin.records.epoch import EPOCH_DTYPE, SAME_EXPOSURE_DAYS, EpochArray
+from broker_plugin.records.epoch import EPOCH_DTYPE, SAME_EXPOSURE_DAYS, EpochArray, Origin, is_withdrawn
 
 BUCKET_DAYS = 60
 """Span of one chunk of state: about as many epochs as a survey's packet repeats, so that one alert rewrites
 one or two chunks. The layout is a function of the epochs alone, never of their arrival."""
 
-_SLOTS_PER_BUCKET = round(BUCKET_DAYS / SAME_EXPOSURE_DAYS)
+SLOTS_PER_BUCKET = round(BUCKET_DAYS / SAME_EXPOSURE_DAYS)
 
 
 def time_slots(epochs: EpochArray) -> npt.NDArray[np.int64]:
@@ -30,7 +30,7 @@ def time_slots(epochs: EpochArray) -> npt.NDArray[np.int64]:
 
 def buckets(epochs: EpochArray) -> npt.NDArray[np.int64]:
     """Return the number of the chunk of state that each epoch belongs to."""
-    return time_slots(epochs) // _SLOTS_PER_BUCKET
+    return time_slots(epochs) // SLOTS_PER_BUCKET
 
 
 def merge(held: EpochArray, incoming: EpochArray) -> EpochArray:
@@ -84,16 +84,59 @@ def one_per_exposure(epochs: EpochArray) -> EpochArray:
 
 
 def usable(epochs: EpochArray) -> npt.NDArray[np.bool_]:
-    """Return which epochs have a finite time, a finite magnitude and a finite positive error."""
-    finite = np.isfinite(epochs["time_mjd"]) & np.isfinite(epochs["mag"]) & np.isfinite(epochs["magerr"])
-    good: npt.NDArray[np.bool_] = finite & (epochs["magerr"] > 0)
+    """Return which epochs have a finite time and a finite magnitude and positive error, or are withdrawn."""
+    finite = np.isfinite(epochs["mag"]) & np.isfinite(epochs["magerr"]) & (epochs["magerr"] > 0)
+    good: npt.NDArray[np.bool_] = np.isfinite(epochs["time_mjd"]) & (finite | is_withdrawn(epochs))
     return good
+
+
+def live(exposures: EpochArray) -> EpochArray:
+    """Return the exposures that were not withdrawn.
+
+    Parameters
+    ----------
+    exposures : ndarray of EPOCH_DTYPE
+        As :func:`one_per_exposure` returns them: only there is it decided whether a withdrawal wins.
+    """
+    withdrawn = is_withdrawn(exposures)
+    if not withdrawn.any():
+        return exposures
+    left: EpochArray = exposures[~withdrawn]
+    return left
+
+
+def newly_withdrawn(before: EpochArray, after: EpochArray) -> EpochArray:
+    """Return the exposures of ``before`` that ``after``, more of the same light curve, has withdrawn.
+
+    Both as :func:`merge` returns them.
+    """
+    was, taken_back = live(one_per_exposure(before)), one_per_exposure(after)
+    slots = time_slots(taken_back[is_withdrawn(taken_back)])
+    near = np.isin(time_slots(was)[:, None] + np.array([-1, 0, 1]), slots).any(axis=1)
+    found: EpochArray = was[near]
+    return found
+
+
+def without_rank_of_withdrawals(epochs: EpochArray) -> EpochArray:
+    """Return the epochs with one version for all withdrawn sources, since any of them is final.
+
+    Each later packet repeats them: with that packet's version every one would be a change of the state.
+    """
+    final = epochs["origin"] == int(Origin.WITHDRAWN)
+    if not final.any():
+        return epochs
+    same: EpochArray = epochs.copy()
+    same["version"][final] = 0
+    return same
+
+
+_NONE: EpochArray = np.empty(0, dtype=EPOCH_DTYPE)
+_NONE.setflags(write=False)
 
 
 def no_epochs() -> EpochArray:
     """Return an empty array of epochs."""
-    empty: EpochArray = np.empty(0, dtype=EPOCH_DTYPE)
-    return empty
+    return _NONE
 
 
 def _rank(epochs: EpochArray) -> tuple[Any, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -10,6 +11,7 @@ import numpy as np
 
 from broker_plugin.lightcurve import epochs as ep
 from broker_plugin.lightcurve.header import BandHeader
+from broker_plugin.lightcurve.plain import PlainEpochs, merged_chunk
 from broker_plugin.records.epoch import EPOCH_DTYPE, EpochArray
 
 
@@ -42,6 +44,10 @@ class Update:
         Epochs of exposures that were held already (they may have revised a value).
     n_expired : int
         Epochs older than the bounded state reaches.
+    withdrawn : ndarray of EPOCH_DTYPE
+        Exposures that were in the light curve and are not any more, as they were.
+    is_new : bool
+        Whether nothing was held of the object in this band.
     """
 
     header: BandHeader
@@ -49,6 +55,13 @@ class Update:
     added: EpochArray
     n_repeated: int
     n_expired: int
+    withdrawn: EpochArray
+    is_new: bool
+
+    @property
+    def n_epochs(self) -> int:
+        """Return how many epochs the packet had."""
+        return len(self.added) + self.n_repeated + self.n_expired
 
 
 HEADERS = b"h/"
@@ -82,11 +95,11 @@ class BandHistory:
         self._store.put(self._header_key, header.pack())
 
     def light_curve(self) -> EpochArray:
-        """Return all held epochs, one per exposure, in strictly increasing time order."""
+        """Return all held epochs, one per exposure, in strictly increasing time order, withdrawn ones not."""
         chunks = [
             np.frombuffer(value, dtype=EPOCH_DTYPE) for _, value in self._store.scan(self._chunk_prefix)
         ]
-        return ep.one_per_exposure(np.concatenate(chunks)) if chunks else ep.no_epochs()
+        return ep.live(ep.one_per_exposure(np.concatenate(chunks))) if chunks else ep.no_epochs()
 
     def add(self, incoming: EpochArray, *, ra: float, dec: float, version: int, max_epochs: int) -> Update:
         """Merge a packet's epochs into the store.
@@ -104,17 +117,17 @@ class BandHistory:
         -------
         Update
         """
-        header = self.header()
-        if header is None:
-            header = BandHeader(ra, dec, version)
+        held_header = self.header()
+        header = BandHeader(ra, dec, version) if held_header is None else held_header
         was = header.n_epochs
         if (version, ra, dec) > (header.version, header.ra, header.dec):
             header = replace(header, ra=ra, dec=dec, version=version)
 
         late = ep.time_slots(incoming) <= header.floor_slot
-        fresh = incoming[~late]
-        counts = dict(header.chunk_counts)
+        fresh = ep.without_rank_of_withdrawals(incoming[~late])
+        counts, withdrawn_counts = dict(header.chunk_counts), dict(header.withdrawn_counts)
         added: list[EpochArray] = []
+        withdrawn: list[EpochArray] = []
         numbers = ep.buckets(fresh)
         for number in np.unique(numbers).tolist():
             part = fresh[numbers == number]
@@ -124,12 +137,64 @@ class BandHistory:
             added.append(merged[new])
             if merged.tobytes() != held.tobytes():
                 self._put_chunk(number, merged)
-                counts[number] = len(ep.one_per_exposure(merged))
-        header = replace(header, chunk_counts=tuple(sorted(counts.items())))
+                exposures = ep.one_per_exposure(merged)
+                counts[number] = len(exposures)
+                withdrawn_counts.pop(number, None)
+                if n_withdrawn := len(exposures) - len(ep.live(exposures)):
+                    withdrawn.append(ep.newly_withdrawn(held, merged))
+                    withdrawn_counts[number] = n_withdrawn
+        header = replace(
+            header,
+            chunk_counts=tuple(sorted(counts.items())),
+            withdrawn_counts=tuple(sorted(withdrawn_counts.items())),
+        )
         header = self._let_go(header, max_epochs)
         self.put_header(header)
         new_epochs = np.concatenate(added) if added else ep.no_epochs()
-        return Update(header, was, new_epochs, len(fresh) - len(new_epochs), int(late.sum()))
+        return Update(
+            header,
+            was,
+            new_epochs,
+            len(fresh) - len(new_epochs),
+            int(late.sum()),
+            np.concatenate(withdrawn) if withdrawn else ep.no_epochs(),
+            held_header is None,
+        )
+
+    def add_plain(
+        self, incoming: PlainEpochs, *, ra: float, dec: float, version: int, max_epochs: int
+    ) -> Update:
+        """Do what :meth:`add` does, faster; see there."""
+        packed_header = self._store.get(self._header_key)
+        held = None if packed_header is None else BandHeader.unpack(packed_header)
+        if held is not None and held.withdrawn_counts:
+            epochs: EpochArray = np.frombuffer(incoming.packed, dtype=EPOCH_DTYPE)
+            return self.add(epochs, ra=ra, dec=dec, version=version, max_epochs=max_epochs)
+        header = BandHeader(ra, dec, version) if held is None else held
+        fresh = incoming.in_time_order()
+        n_late = bisect_right(fresh.slots, header.floor_slot)
+        more: dict[int, int] = {}
+        added: list[bytes] = []
+        start, stop = n_late, len(fresh.slots)
+        while start < stop:
+            number = fresh.slots[start] // ep.SLOTS_PER_BUCKET
+            end = bisect_left(fresh.slots, (number + 1) * ep.SLOTS_PER_BUCKET, start)
+            key = self._chunk_key(number)
+            merged = merged_chunk(self._store.get(key) or b"", fresh.part(start, end))
+            start = end
+            if merged is None:
+                continue
+            self._store.put(key, merged.packed)
+            if merged.new:
+                more[number] = merged.n_more
+                added.append(merged.new)
+        new = np.frombuffer(b"".join(added), dtype=EPOCH_DTYPE) if added else ep.no_epochs()
+        after = _moved(header, ra, dec, version, more)
+        if after.n_held > max_epochs:
+            after = self._let_go(after, max_epochs)
+        self.put_header(after)
+        n_repeated = stop - n_late - len(new)
+        return Update(after, header.n_epochs, new, n_repeated, n_late, ep.no_epochs(), held is None)
 
     def _let_go(self, header: BandHeader, max_epochs: int) -> BandHeader:
         """Drop the oldest beyond the bound: what stays is the newest ever seen, in whatever order it came."""
@@ -143,10 +208,19 @@ class BandHistory:
             kept = chunk[ep.time_slots(chunk) > floor_slot]
             self._put_chunk(number, kept)
             rest = header.chunk_counts[1:]
+            withdrawn = dict(header.withdrawn_counts)
+            withdrawn.pop(number, None)
             if len(kept):
-                rest = ((number, len(ep.one_per_exposure(kept))), *rest)
+                left = ep.one_per_exposure(kept)
+                rest = ((number, len(left)), *rest)
+                if n_withdrawn := len(left) - len(ep.live(left)):
+                    withdrawn[number] = n_withdrawn
             header = replace(
-                header, floor_slot=floor_slot, n_expired=header.n_expired + dropped, chunk_counts=rest
+                header,
+                floor_slot=floor_slot,
+                n_expired=header.n_expired + dropped,
+                chunk_counts=rest,
+                withdrawn_counts=tuple(sorted(withdrawn.items())),
             )
         return header
 
@@ -159,3 +233,29 @@ class BandHistory:
 
     def _chunk_key(self, number: int) -> bytes:
         return self._chunk_prefix + b"%06d" % number
+
+
+def _moved(header: BandHeader, ra: float, dec: float, version: int, more: dict[int, int]) -> BandHeader:
+    """Return the header after a packet, with so many exposures more in some chunks."""
+    if (version, ra, dec) <= (header.version, header.ra, header.dec):
+        ra, dec, version = header.ra, header.dec, header.version
+        if not more:
+            return header
+    counts = header.chunk_counts
+    if more:
+        held = dict(counts)
+        for number, n in more.items():
+            held[number] = held.get(number, 0) + n
+        counts = tuple(sorted(held.items()))
+    return BandHeader(
+        ra,
+        dec,
+        version,
+        header.floor_slot,
+        header.n_expired,
+        header.due,
+        header.window_digest,
+        header.chunk_end_mjd,
+        counts,
+        header.withdrawn_counts,
+    )

@@ -72,6 +72,55 @@ def due_windows(
     return header, [] if digest == was else [window]
 
 
+@dataclass(frozen=True, slots=True)
+class Remainder:
+    """What a withdrawal left of a light curve that had a window.
+
+    Attributes
+    ----------
+    epochs : ndarray of EPOCH_DTYPE
+        The newest 200 that are left, or all if there are fewer; of disjoint chunks, what the last ones had.
+    is_window : bool
+        Whether they are enough to be scored.
+    """
+
+    epochs: EpochArray
+    is_window: bool
+
+
+def after_withdrawal(
+    header: BandHeader, read: Callable[[], EpochArray], settings: WindowSettings
+) -> tuple[BandHeader, Remainder | None]:
+    """Tell what is left of a light curve of which exposures were just withdrawn; None if it had no window.
+
+    Whatever was said of it rests on epochs that do not count any more, so this does not wait for the next
+    level; the level is set back to that of what is left, as if the withdrawn epochs had never been there. A
+    disjoint chunk is not filled up again: it shrinks, and no other chunk moves.
+
+    Parameters
+    ----------
+    header : BandHeader
+        After the packet.
+    read : callable
+        Returns the light curve; called only when there was a window.
+    settings : WindowSettings
+    """
+    if settings.kind == "paper":
+        if not header.due:
+            return header, None
+        spent = read()
+        spent = spent[spent["time_mjd"] <= header.chunk_end_mjd]
+        return header, Remainder(spent[-(WINDOW_EPOCHS - 1) :], is_window=False)
+    if not header.window_digest:
+        return header, None
+    left = read()
+    if len(left) < WINDOW_EPOCHS:
+        return replace(header, due=0), Remainder(left, is_window=False)
+    window = left[-WINDOW_EPOCHS:]
+    level = _level(len(left) + header.n_expired, settings)
+    return replace(header, due=level, window_digest=_digest(window)), Remainder(window, is_window=True)
+
+
 def _digest(window: EpochArray) -> int:
     """Return 64 bits of what a window shows: a value brought again by a newer packet is no change."""
     shown = b"".join(window[column].tobytes() for column in ("time_mjd", "mag", "magerr"))
@@ -88,7 +137,7 @@ def _disjoint_chunks(
     header: BandHeader, read: Callable[[], EpochArray]
 ) -> tuple[BandHeader, list[EpochArray]]:
     """Emit each full chunk after the last one; epochs that come late for a chunk stay out of all chunks."""
-    if header.n_epochs < WINDOW_EPOCHS * (header.due + 1):
+    if header.n_exposures < WINDOW_EPOCHS * (header.due + 1):
         return header, []
     light_curve = read()
     rest = light_curve[light_curve["time_mjd"] > header.chunk_end_mjd]

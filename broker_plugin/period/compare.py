@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from broker_plugin.period.candidates import SIDEREAL_DAY, Candidates
-from broker_plugin.period.harmonics import fit_harmonics
+from broker_plugin.period.harmonics import ComplexArray, fit_on_circle, unit_circle
 from broker_plugin.records.epoch import FloatArray
 
 _LONG_FREQUENCY = (
@@ -79,10 +79,13 @@ def compare(
 
 def _distinct(frequencies: FloatArray, order: np.ndarray, resolution: float) -> np.ndarray:
     """Leave out of an order what cannot be told from a better one: refinement brings peaks together."""
+    near = np.abs(frequencies[:, None] - frequencies) < resolution
+    left = np.ones(len(frequencies), dtype=bool)
     kept: list[int] = []
-    for position in order:
-        if all(abs(frequencies[position] - frequencies[other]) >= resolution for other in kept):
-            kept.append(int(position))
+    for position in order.tolist():
+        if left[position]:
+            kept.append(position)
+            left &= ~near[position]
     return np.array(kept, dtype=np.intp)
 
 
@@ -95,9 +98,8 @@ def _scan(
 ) -> tuple[FloatArray, FloatArray]:
     """Return for each frequency the best one near it, and its score."""
     n = len(curve.time_days)
-    trial: FloatArray = np.clip(frequencies[:, None] + offsets / curve.baseline_days, *limits)
-    flat: FloatArray = trial.ravel()
-    fits = fit_harmonics(curve.time_days, curve.values, curve.weights, flat, n_harmonics)
+    trial, circle = _near(curve, frequencies, offsets / curve.baseline_days, limits)
+    fits = fit_on_circle(circle.reshape(trial.size, n), curve.values, curve.weights, n_harmonics)
     residual = fits.residual.reshape(*trial.shape, n_harmonics)
     harmonics = np.arange(1, n_harmonics + 1)
     criterion = n * np.log(residual) + 2 * harmonics * np.log(n)
@@ -110,6 +112,24 @@ def _scan(
     suspect = is_distrusted(chosen) | is_distrusted(dominant * chosen)
     distrust = np.where(suspect, -n * np.log(_DISTRUST), 0.0)
     return chosen, criterion[rows, best] + 2.0 * np.log(chosen) + distrust
+
+
+def _near(
+    curve: LightCurve, frequencies: FloatArray, offsets: FloatArray, limits: tuple[float, float]
+) -> tuple[FloatArray, ComplexArray]:
+    """Return the trial frequencies, shape (n_frequencies, n_offsets), and their unit circle.
+
+    Cosines cost ten times as much as all that is made of them: a product is taken of those of the frequencies
+    and those of the offsets.
+    """
+    trial: FloatArray = frequencies[:, None] + offsets
+    about = unit_circle(curve.time_days, frequencies)
+    circle: ComplexArray = about[:, None, :] * unit_circle(curve.time_days, offsets)
+    outside = (trial < limits[0]) | (trial > limits[1])
+    if outside.any():
+        np.clip(trial, *limits, out=trial)
+        circle[outside] = unit_circle(curve.time_days, trial[outside])
+    return trial, circle
 
 
 def _dominant_harmonic(residual: FloatArray) -> FloatArray:

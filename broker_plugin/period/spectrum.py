@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from broker_plugin.period.nonuniform import ComplexArray, trigonometric_sums
 from broker_plugin.period.settings import PeriodSettings
 from broker_plugin.records.epoch import FloatArray
 
 _LEAST_OVERSAMPLING = 2.5  # a peak half way between two grid points still keeps 87 % of its power
+_BLOCK = 8192  # frequencies: what is computed of them stays in the processor's cache
 HARMONIC_SUMS = (1, 2, 3, 4, 6)
 """Numbers of harmonics of the summed periodograms: 1 for pulsators, 4 and 6 for narrow eclipses."""
 
@@ -42,6 +44,11 @@ def frequency_grid(baseline_days: float, settings: PeriodSettings) -> Grid:
 def one_term_power(time_days: FloatArray, values: FloatArray, errors: FloatArray, grid: Grid) -> FloatArray:
     """Return the Lomb-Scargle power (floating mean, 0 to 1) at each grid frequency.
 
+    The generalised periodogram of Zechmeister & Kuerster (2009, A&A 496, 577, Eq. 4 to 13), its sums written
+    as complex numbers: with W(f) the sums of the weights and Y(f) those of weights times values,
+    a = W(2f) - W(f)^2 and b = 1 - |W(f)|^2, the power is 2 (b |Y|^2 - Re(conj(a) Y^2)) / (b^2 - |a|^2) over
+    the variance.
+
     Parameters
     ----------
     time_days, values, errors : ndarray, shape (n,), float64
@@ -51,20 +58,55 @@ def one_term_power(time_days: FloatArray, values: FloatArray, errors: FloatArray
     -------
     ndarray, shape (grid.size,), float64
     """
-    import nifty_ls  # here: it brings most of astropy, a second that only who searches periods should wait
+    weights = errors**-2
+    weights /= weights.sum()
+    values = values - np.sum(weights * values)
+    weighted = weights * values
+    variance = float(np.sum(weighted * values))
+    of_weights = trigonometric_sums(time_days, weights, grid.first, grid.step, grid.size)
+    of_values = trigonometric_sums(time_days, weighted, grid.first, grid.step, grid.size)
+    of_doubled = _at_twice(of_weights, time_days, weights, grid)
+    power = np.empty(grid.size)
+    for start in range(0, grid.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        power[part] = _power(of_weights[part], of_values[part], of_doubled[part])
+    power /= variance
+    np.nan_to_num(power, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.clip(power, 0.0, 1.0, out=power)
 
-    result = nifty_ls.finufft.lombscargle(
-        time_days,
-        values,
-        fmin=grid.first * grid.step,
-        df=grid.step,
-        Nf=grid.size,
-        dy=errors,
-        nthreads=1,  # same sums in the same order, and workers scale by processes
-        finufft_kwargs={"eps": 1e-6},
+
+def _at_twice(
+    of_weights: ComplexArray, time_days: FloatArray, weights: FloatArray, grid: Grid
+) -> ComplexArray:
+    """Return the sums of the weights at twice each grid frequency: of half of them the grid has them."""
+    known = of_weights[grid.first :: 2]
+    rest = trigonometric_sums(
+        2.0 * time_days, weights, grid.first + len(known), grid.step, grid.size - len(known)
     )
-    power = np.asarray(result, dtype=np.float64)
-    return np.clip(np.nan_to_num(power, nan=0.0, posinf=0.0, neginf=0.0), 0.0, 1.0)
+    return np.concatenate([known, rest])
+
+
+def _power(weight: ComplexArray, value: ComplexArray, doubled: ComplexArray) -> FloatArray:
+    """Return the power times the variance; see :func:`one_term_power`."""
+    a = weight * weight
+    np.subtract(doubled, a, out=a)
+    a_real, a_imag = a.real.copy(), a.imag.copy()
+    real, imag = value.real.copy(), value.imag.copy()
+    b = 1.0 - (weight.real**2 + weight.imag**2)
+    real_squared, imag_squared = real * real, imag * imag
+    above = b * (real_squared + imag_squared)
+    above -= a_real * (real_squared - imag_squared)
+    real *= imag
+    real *= a_imag
+    real *= 2.0
+    above -= real
+    below = b * b
+    below -= a_real * a_real
+    below -= a_imag * a_imag
+    with np.errstate(divide="ignore", invalid="ignore"):  # where a cosine and a sine are one
+        above /= below
+    above *= 2.0
+    return above
 
 
 def harmonic_sum(power: FloatArray, grid: Grid, n_harmonics: int) -> FloatArray:

@@ -129,14 +129,20 @@ class PartitionTable:
     def take(self, messages: Sequence[Message]) -> list[Message]:
         """Return the records of a poll that are ours to process."""
         taken: list[Message] = []
-        expected: dict[Partition, int] = {}
+        # By topic and number: a tuple is hashed in C, and this is done for every record.
+        owners: dict[tuple[str, int], _Owned | None] = {}
+        expected: dict[tuple[str, int], int] = {}
         for message in messages:
-            partition = Partition(message.topic, message.partition)
-            owned = self._owned.get(partition)
-            if owned is not None and owned.opening is None and message.offset >= owned.next_offset:
-                before = expected.get(partition, owned.next_offset)
-                self._expiry.look_after_gap(partition, before, message.offset)
-                expected[partition] = message.offset + 1
+            place = (message.topic, message.partition)
+            if place not in owners:
+                found = self._owned.get(Partition(*place))
+                owners[place] = None if found is None or found.opening is not None else found
+            owned = owners[place]
+            if owned is not None and message.offset >= owned.next_offset:
+                before = expected.get(place, owned.next_offset)
+                if before != message.offset:
+                    self._expiry.look_after_gap(owned.partition, before, message.offset)
+                expected[place] = message.offset + 1
                 taken.append(message)
         return taken
 

@@ -180,10 +180,12 @@ class Session:
             return sent
         for partition, offset in offsets.items():
             changes = stepped.changes.get(partition.partition, {})
+            n_bytes = 0
             for output in changelog_outputs(topic, partition.partition, changes, {partition.topic: offset}):
                 self._producer.send(output)
-                where = Partition(topic, partition.partition)
-                sent[where] = sent.get(where, 0) + len(output.key or b"") + len(output.value or b"")
+                n_bytes += len(output.key or b"") + len(output.value or b"")
+            where = Partition(topic, partition.partition)
+            sent[where] = sent.get(where, 0) + n_bytes
         return sent
 
     def _commit_to_source(self, offsets: dict[Partition, int]) -> None:
@@ -254,7 +256,8 @@ class Session:
 
 def _next_offsets(batch: Sequence[Message]) -> dict[Partition, int]:
     """Return the position after a batch for each partition in it."""
-    return {Partition(message.topic, message.partition): message.offset + 1 for message in batch}
+    ends = {(message.topic, message.partition): message.offset + 1 for message in batch}
+    return {Partition(*place): end for place, end in ends.items()}
 
 
 def _check_own_partitions(stage: str, stepped: Stepped, offsets: dict[Partition, int]) -> None:

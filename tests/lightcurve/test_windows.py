@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker_plugin.lightcurve.history import BandHistory
-from broker_plugin.lightcurve.windows import WindowSettings, due_windows
+from broker_plugin.lightcurve.windows import WindowSettings, after_withdrawal, due_windows
 from broker_plugin.records.epoch import EpochArray, make_epochs
-from tests.lightcurve.stores import DictStore, exposures
+from tests.lightcurve.stores import DictStore, exposures, withdrawal
 
 
 def emitted(slots_by_packet: list[list[int]], wanted: WindowSettings) -> list[EpochArray]:
@@ -91,3 +92,59 @@ def test_older_history_that_comes_late_repeats_no_window() -> None:
     windows = emitted([list(range(100, 305)), list(range(40, 100)), [305]], WindowSettings())
 
     assert [slots_of(window)[-1] for window in windows] == [304]
+
+
+def withdrawn_from(n_epochs: int, gone: list[int], wanted: WindowSettings):
+    """Return what is left after one epoch a packet and then a withdrawal of some, and the header."""
+    history = BandHistory(DictStore(), b"lsst/1", "r")
+    for slot in range(n_epochs):
+        header = history.add(
+            make_epochs(exposures([slot]), [15.0], [0.1]), ra=1, dec=2, version=slot, max_epochs=1000
+        ).header
+        history.put_header(due_windows(header, history.light_curve, wanted)[0])
+    update = history.add(withdrawal(gone), ra=1, dec=2, version=n_epochs, max_epochs=1000)
+    assert len(update.withdrawn) == len(gone)
+    return after_withdrawal(update.header, history.light_curve, wanted)
+
+
+def test_a_withdrawal_that_leaves_enough_makes_a_window_at_once() -> None:
+    """Of 225 epochs three go, one of them under the window at 220: the newest 200 that are left."""
+    header, left = withdrawn_from(225, [3, 100, 224], WindowSettings())
+
+    assert left.is_window
+    assert slots_of(left.epochs) == [s for s in range(22, 224) if s != 100][-200:]
+    assert header.due == 2
+
+
+def test_a_withdrawal_that_leaves_too_few_is_no_window() -> None:
+    """199 are left: they are told, and the 200th makes a window again."""
+    header, left = withdrawn_from(200, [7], WindowSettings())
+
+    assert not left.is_window
+    assert slots_of(left.epochs) == [s for s in range(200) if s != 7]
+    assert header.due == 0
+
+
+@pytest.mark.parametrize("kind", ["latest", "paper"])
+def test_a_light_curve_without_a_window_has_nothing_to_take_back(kind) -> None:
+    """Nothing was said of it."""
+    assert withdrawn_from(150, [7], WindowSettings(kind=kind))[1] is None
+
+
+def test_a_disjoint_chunk_shrinks_and_the_next_one_comes_in_its_time() -> None:
+    """Of the first chunk one goes; the second is full with the 400th epoch, as if nothing had happened."""
+    wanted = WindowSettings(kind="paper")
+    header, left = withdrawn_from(399, [7], wanted)
+
+    assert not left.is_window
+    assert slots_of(left.epochs) == [s for s in range(200) if s != 7]
+    history = BandHistory(DictStore(), b"lsst/1", "r")
+    for slot in range(400):
+        update = history.add(
+            make_epochs(exposures([slot]), [15.0], [0.1]), ra=1, dec=2, version=slot, max_epochs=1000
+        )
+        header, windows = due_windows(update.header, history.light_curve, wanted)
+        history.put_header(header)
+        if slot == 300:
+            history.add(withdrawal([7]), ra=1, dec=2, version=slot, max_epochs=1000)
+    assert [slots_of(window) for window in windows] == [list(range(200, 400))]

@@ -94,7 +94,8 @@ class KafkaConsumer:
             error = record.error()
             if error is None:
                 message = to_message(record)
-                self._eof.pop(Partition(message.topic, message.partition), None)
+                if self._eof:
+                    self._eof.pop(Partition(message.topic, message.partition), None)
                 messages.append(message)
             elif error.code() == _EOF:
                 self._eof[Partition(record.topic(), record.partition())] = record.offset()

@@ -27,6 +27,7 @@ from broker_plugin.runner.protocols import Output, Partition
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
 _STATE = KafkaError._STATE  # noqa: SLF001
 _RETRY_PAUSE_SECONDS = 0.1
+_SERVED_EACH = 64  # records; the rest of the reports is taken by the flush before the commit
 
 
 class KafkaProducer:
@@ -36,7 +37,8 @@ class KafkaProducer:
         self._settings = settings
         self._id = transactional_id
         self._patience = settings.operation_timeout_seconds
-        self._ends: dict[Partition, int] = {}
+        self._ends: dict[tuple[str, int], int] = {}  # by topic and number of the partition
+        self._unserved = 0  # records sent since delivery reports were last taken
         self._lost: KafkaError | None = None  # the first record that could not be delivered
         try:
             self._producer = confluent_kafka.Producer(
@@ -81,7 +83,10 @@ class KafkaProducer:
                     raise AbortableTransactionError(msg) from full
             except KafkaException as exception:
                 raise self._send_error(error_of(exception), output) from exception
-        self._serve(lambda: self._producer.poll(0))
+        self._unserved += 1
+        if self._unserved >= _SERVED_EACH:
+            self._unserved = 0
+            self._serve(lambda: self._producer.poll(0))
 
     def send_offsets(self, offsets: Mapping[Partition, int], group_metadata: object, note: str = "") -> None:
         """Flush, then add consumed positions to the transaction, fenced by the group's generation."""
@@ -99,7 +104,7 @@ class KafkaProducer:
         """Commit, and return the offset after the last record of each partition written."""
         self._flush_transaction()
         self._transactional("committing the transaction", self._producer.commit_transaction, self._patience)
-        return dict(self._ends)
+        return {Partition(*place): end for place, end in self._ends.items()}
 
     def abort(self) -> None:
         """Abort the transaction; what was queued is dropped."""
@@ -142,8 +147,9 @@ class KafkaProducer:
 
     def _on_delivery(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
-            partition = Partition(message.topic(), message.partition())
-            self._ends[partition] = max(self._ends.get(partition, 0), message.offset() + 1)
+            place, end = (message.topic(), message.partition()), message.offset() + 1
+            if end > self._ends.get(place, 0):
+                self._ends[place] = end
         elif self._lost is None and error.code() not in _PURGED:
             self._lost = error
 
