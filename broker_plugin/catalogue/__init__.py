@@ -1,0 +1,1 @@
+"""A local catalogue of known stars, matched by position: built once, memory-mapped, asked in batches."""
