@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from broker_plugin.app.forward import Attempt
-from broker_plugin.errors import BrokerPluginError, BrokerUnreachableError
+from broker_plugin.errors import AccessError, BrokerPluginError, BrokerUnreachableError
 from broker_plugin.runner.bus import Bus, Producer
 from broker_plugin.runner.protocols import Message, Output
 
@@ -23,7 +23,7 @@ class KafkaCourier:
     topic_there : callable
         Its topic for one of ours.
     blocked_seconds : float
-        How long to wait after a refusal that only a person can mend (rights, a missing topic).
+        How long to wait after a refusal that only a person can mend (a password, rights, a missing topic).
     """
 
     def __init__(self, bus: Bus, topic_there: Callable[[str], str], blocked_seconds: float = 60.0) -> None:
@@ -43,7 +43,7 @@ class KafkaCourier:
             self._producer.flush()
         except BrokerPluginError as error:
             self.close()  # what is queued in it must not come after what is sent next time
-            if isinstance(error, BrokerUnreachableError):
+            if isinstance(error, BrokerUnreachableError) and not isinstance(error, AccessError):
                 return Attempt(0, trouble="unreachable", detail=str(error))
             return Attempt(0, trouble="blocked", detail=str(error), retry_after_seconds=self._blocked_seconds)
         return Attempt(len(messages))

@@ -2,7 +2,10 @@
 
 Letters of a stage without state are put through that stage here, and what they lead to is published: a
 survey's cluster cannot be written to, and what goes through a topic a second time would reach its other
-readers twice. Letters of a stage with state go back to its input, for only its workers hold the state.
+readers twice. Letters of a stage with state go back to its input, for only its workers hold the state;
+those of a forwarder go back to the output's topic, which only it reads. Letters of deliver are put through
+here, too, for everybody reads its input: for the output that had failed only, and as if all of it were
+news, for its memory is with its workers.
 
 Results and a mark for each letter are one transaction, under a transactional id that all redrives share: one
 that is killed leaves nothing of its last batch, the next one fences it and goes on behind the last mark.
@@ -15,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from broker_plugin.errors import AbortableTransactionError, FencedError, TopicError
+from broker_plugin.errors import AbortableTransactionError, FencedError
 from broker_plugin.records.codec import decode_dead_letter
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.runner.bus import Bus, Producer, read_partition, read_topic
@@ -24,7 +27,10 @@ from broker_plugin.runner.protocols import Message, Output, Partition, Stage
 from broker_plugin.runner.settings import RunnerSettings
 from broker_plugin.runner.state import BatchState, CommittedState
 from broker_plugin.runner.stepping import CUT_MARK, run_step
+from broker_plugin.runner.store import MemoryStore
+from broker_plugin.runner.topics import require_topics
 from broker_plugin.stages.dead_letters import dead_letter_output
+from broker_plugin.stages.deliver import DeliverStage
 
 _NAME = "redrive"  # in the transactional id and at the crash points
 
@@ -92,6 +98,18 @@ class PurgePlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ReadAgain:
+    """What has only a way back: who reads these topics takes the letter once more.
+
+    Attributes
+    ----------
+    input_topics : tuple of str
+    """
+
+    input_topics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class _Entry:
     mark: bytes
     letter: DeadLetter
@@ -107,14 +125,16 @@ class Redrive:
     settings : RunnerSettings
         Prefix, size of a batch, size of a record.
     build_stage : callable
-        Returns a stage by its name; KeyError for one that does not exist.
+        Returns a stage by its name, or :class:`ReadAgain`; KeyError for one that does not exist.
     """
 
-    def __init__(self, bus: Bus, settings: RunnerSettings, build_stage: Callable[[str], Stage]) -> None:
+    def __init__(
+        self, bus: Bus, settings: RunnerSettings, build_stage: Callable[[str], Stage | ReadAgain]
+    ) -> None:
         self._bus = bus
         self._settings = settings
         self._build = build_stage
-        self._stages: dict[str, Stage | None] = {}
+        self._stages: dict[str, Stage | ReadAgain | None] = {}
         self._letters_topic = f"{settings.prefix}.dead-letters"
         self._letters_id: str | None = None
         self._marks_topic = f"{settings.prefix}.redriven"
@@ -130,7 +150,7 @@ class Redrive:
         AbortableTransactionError, FatalBusError
             Kafka did not take a batch; start again, and it goes on where it stopped.
         """
-        self._check_topics()
+        require_topics(self._bus, [self._letters_topic, self._marks_topic])
         report = RedriveReport()
         producer = self._take_over()
         try:
@@ -161,7 +181,7 @@ class Redrive:
 
     def plan_purge(self) -> PurgePlan:
         """Look at what a purge would delete: every letter that can be read now."""
-        self._check_topics()
+        require_topics(self._bus, [self._letters_topic, self._marks_topic])
         done = self._marks()
         before: dict[Partition, int] = {}
         letters = pending = 0
@@ -203,12 +223,6 @@ class Redrive:
             raise
         return producer
 
-    def _check_topics(self) -> None:
-        for name, count in self._bus.partition_counts([self._letters_topic, self._marks_topic]).items():
-            if count is None:
-                msg = f"topic {name} does not exist: run 'broker-plugin topics create', or mend the prefix"
-                raise TopicError(msg)
-
     def _records(self) -> Iterator[Message]:
         """Yield what lies in the topic now, not what is put aside while we read."""
         count = self._bus.partition_counts([self._letters_topic])[self._letters_topic] or 0
@@ -240,11 +254,14 @@ class Redrive:
         stage = self._stage(letter.stage)
         if stage is None:
             return f"{letter.stage}: there is no such stage"
-        if stage.changelog_topic is not None and letter.topic not in stage.input_topics:
+        if isinstance(stage, DeliverStage):
+            gone = stage.again(letter.detail) is None
+            return f"{letter.stage}: there is no such output any more" if gone else None
+        if _goes_back(stage) and letter.topic not in stage.input_topics:
             return f"{letter.stage}: came from {letter.topic}, the input is {', '.join(stage.input_topics)}"
         return None
 
-    def _stage(self, name: str) -> Stage | None:
+    def _stage(self, name: str) -> Stage | ReadAgain | None:
         if name not in self._stages:
             try:
                 self._stages[name] = self._build(name)
@@ -280,22 +297,33 @@ class Redrive:
         stage = self._stage(name)
         assert stage is not None, "letters of unknown stages are not tried"
         messages = [_message(letter) for letter in letters]
-        if stage.changelog_topic is not None:
+        if isinstance(stage, DeliverStage):
+            outputs = []
+            for letter, message in zip(letters, messages, strict=True):
+                alone = stage.again(letter.detail)
+                assert alone is not None, "letters of outputs that are gone are not tried"
+                outputs += self._step(alone, [message])
+        elif isinstance(stage, ReadAgain) or stage.changelog_topic is not None:
             return [Output(m.topic, m.key, m.value, m.headers) for m in messages]
-        # A survey's record that was read twice was put aside twice.
-        distinct = list(dict.fromkeys(messages))
-        stepped = run_step(
-            stage,
-            distinct,
-            BatchState(CommittedState({})),
-            self._dead_letter_output,
-            self._settings.max_output_bytes,
-        )
-        for output in stepped.outputs:
+        else:
+            # A survey's record that was read twice was put aside twice.
+            outputs = self._step(stage, list(dict.fromkeys(messages)))
+        for output in outputs:
             if output.topic == self._letters_topic:
-                letter = decode_dead_letter(output.value or b"")
-                failed[f"{letter.stage}: {letter.reason}"] += 1
+                again = decode_dead_letter(output.value or b"")
+                failed[f"{again.stage}: {again.reason}"] += 1
+        return outputs
+
+    def _step(self, stage: Stage, messages: Sequence[Message]) -> list[Output]:
+        nothing = CommittedState({message.partition: MemoryStore() for message in messages})
+        stepped = run_step(
+            stage, messages, BatchState(nothing), self._dead_letter_output, self._settings.max_output_bytes
+        )
         return list(stepped.outputs)
+
+
+def _goes_back(stage: Stage | ReadAgain) -> bool:
+    return isinstance(stage, ReadAgain) or stage.changelog_topic is not None
 
 
 def _message(letter: DeadLetter) -> Message:

@@ -26,7 +26,7 @@ from broker_plugin.photometry.epochs import (
     in_order_once,
 )
 from broker_plugin.photometry.times import SECONDS_PER_DAY
-from broker_plugin.records.epoch import EpochArray, FloatArray, Origin, make_epochs
+from broker_plugin.records.epoch import WITHDRAWN_MAG, EpochArray, FloatArray, Origin, make_epochs
 from broker_plugin.records.photometry import ObjectPhotometry
 
 _MS_PER_DAY = 1000.0 * SECONDS_PER_DAY
@@ -54,7 +54,8 @@ class Measured:
 def measure(alerts: Sequence[Alert], cuts: QualityCuts) -> Measured:
     """Measure the alerts of a batch.
 
-    An alert is rejected whole as ``solar_system`` (a known body lies near), or as ``no_usable_epoch``: every
+    What the survey has withdrawn is an epoch, too, see :class:`broker_plugin.records.epoch.Origin`. An alert
+    is rejected whole as ``solar_system`` (a known body lies near), or as ``no_usable_epoch``: every
     one of its epochs failed a cut, or its own time is no time. Without the alert's own time nobody could tell
     whether its values are newer than those of another alert.
     """
@@ -64,7 +65,7 @@ def measure(alerts: Sequence[Alert], cuts: QualityCuts) -> Measured:
     if epochs is None:
         return Measured(tuple(rejected[i] for i in range(len(alerts))), {}, {})
     own = _own_times(epochs, len(alerts))
-    epochs = _with_last_reasons(epochs, own, cuts)
+    epochs = _with_withdrawals(_with_last_reasons(epochs, own, cuts), own)
     kept, dropped = in_order_once(epochs)
     epochs.reason[dropped] = REASONS.index("duplicate_exposure") + 1
 
@@ -113,6 +114,22 @@ def _with_last_reasons(epochs: Epochs, own: FloatArray, cuts: QualityCuts) -> Ep
     book.note("magnitude_out_of_range", ~((epochs.mag > cuts.min_mag) & (epochs.mag < cuts.max_mag)))
     book.note("magerr_out_of_range", ~((epochs.magerr > 0.0) & (epochs.magerr < cuts.max_magerr)))
     return replace(epochs, reason=book.codes)
+
+
+def _with_withdrawals(epochs: Epochs, own: FloatArray) -> Epochs:
+    """Make of what the survey has withdrawn epochs that say so: the light curve may hold it already."""
+    withdrawn = epochs.reason == REASONS.index("withdrawn") + 1
+    withdrawn &= ~np.isnan(own[epochs.alert])
+    if not withdrawn.any():
+        return epochs
+    of_source = withdrawn & (epochs.origin != int(Origin.FORCED))
+    return replace(
+        epochs,
+        mag=np.where(withdrawn, WITHDRAWN_MAG, epochs.mag),
+        magerr=np.where(withdrawn, WITHDRAWN_MAG, epochs.magerr),
+        origin=np.where(of_source, int(Origin.WITHDRAWN), epochs.origin),
+        reason=np.where(withdrawn, USED, epochs.reason),
+    )
 
 
 def _bands_by_alert(

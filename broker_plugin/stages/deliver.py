@@ -7,6 +7,7 @@ elsewhere is written to a topic of ours first, exactly once, and carried on from
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,6 +25,9 @@ from broker_plugin.stages.timing import CONSUMED_AT
 Source = Literal["classifications", "novelties"]
 
 _KINDS = {"classifications": "classification", "novelties": "novelty"}
+_OUTPUT_OF = re.compile(r"output (\w+): ")
+"""How the detail of a dead letter begins that one output alone is concerned with."""
+
 _NAMES = {"classifications": "deliver", "novelties": "deliver-novelties"}
 
 
@@ -69,6 +73,8 @@ class DeliverStage:
 
     def __init__(self, prefix: str, source: Source, routes: Sequence[Route]) -> None:
         self.name = deliver_name(source)
+        self._prefix = prefix
+        self._source = source
         self.input_topics: Sequence[str] = (f"{prefix}.{source}",)
         self.changelog_topic: str | None = f"{prefix}.{self.name}-changelog"
         self.output_topics: Sequence[str] = (*(route.topic for route in routes), f"{prefix}.dead-letters")
@@ -88,6 +94,17 @@ class DeliverStage:
             for route in self._routes:
                 self._send(route, publication, message, state, tally)
         return tally.result()
+
+    def again(self, detail: str) -> DeliverStage | None:
+        """Return the stage that tries a dead letter again: only for the output that the letter is about.
+
+        The others had it already. None if there is no such output any more.
+        """
+        failed = _OUTPUT_OF.match(detail)
+        if failed is None:
+            return self
+        routes = [route for route in self._routes if route.output == failed[1]]
+        return DeliverStage(self._prefix, self._source, routes) if routes else None
 
     def partition_opened(self, partition: int, state: State) -> Iterable[Observation]:
         """Nothing to say: there are no gauges of the state."""

@@ -142,3 +142,26 @@ def test_a_pace_that_makes_no_sense_is_refused_at_the_call(pacing: dict[str, Any
 
 def test_the_real_clock_is_the_default() -> None:
     assert len(list(pace(some(3), rate=1000.0))) == 3
+
+
+def test_a_burst_for_each_visit(nights: list[Packet]) -> None:
+    """All alerts of an exposure at once, the next exposure 37 s later, ten times as fast."""
+    clock = FakeClock()
+    reader = AlertClock()
+    in_time = sorted(nights, key=lambda packet: reader.time(packet.payload) or 0.0)
+    arrivals = clock.run(
+        pace(in_time, visit_interval_seconds=37.0, speed=10.0, clock=clock, sleep=clock.sleep)
+    )
+    times = [reader.time(packet.payload) for packet in in_time]
+    visits = sorted({time for time in times if time is not None})
+    assert len(visits) > 3
+    for time, arrival in zip(times, arrivals, strict=True):
+        if time is not None:
+            assert arrival == pytest.approx(visits.index(time) * 3.7)
+
+
+@pytest.mark.parametrize("wrong", [{"rate": 5.0}, {"max_gap_seconds": 5.0}])
+def test_a_visit_interval_is_a_pace_of_its_own(wrong: dict[str, float]) -> None:
+    """A rate or a longest gap beside it is an error."""
+    with pytest.raises(ConfigurationError, match="visit interval"):
+        pace([], visit_interval_seconds=37.0, **wrong)

@@ -133,9 +133,19 @@ def test_offline(call: Call, archives: Path, tmp_path: Path) -> None:
     ]
     assert len(letters) == int(table["dead letters"]) > 0
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {
-        f"{n}.{s}" for n in ("classifications", "novelties", "dead-letters") for s in ("avro", "jsonl")
-    }
+    kinds = ("classifications", "novelties", "objects", "dead-letters")
+    assert names == {f"{n}.{s}" for n in kinds for s in ("avro", "jsonl")}
+
+
+def test_light_curves_are_kept_where_they_are_wanted(call: Call, archives: Path, bus: MemoryBus) -> None:
+    """Beside the other files; a replay into Kafka has them in a topic."""
+    assert call("replay", archives, "--to", "out", "--keep-lightcurves").exit_code == 0
+    assert {path.name for path in Path("out").glob("lightcurves.*")} == {
+        "lightcurves.avro", "lightcurves.jsonl"
+    }  # fmt: skip
+    result = call("replay", archives, "--topic", "nightly", "--keep-lightcurves")
+    assert result.exit_code == 2
+    assert "--keep-lightcurves goes with --to" in result.stderr
 
 
 def test_into_a_topic(call: Call, archives: Path, bus: MemoryBus) -> None:
@@ -208,3 +218,65 @@ def test_demo(call: Call, tmp_path: Path) -> None:
     assert result.exit_code == 0
     assert "windows of 200 epochs" in result.stdout
     assert (tmp_path / "demo" / "summary.html").read_text().startswith("<!DOCTYPE html>")
+
+
+def test_faults_offline_and_into_a_topic(call: Call, archives: Path, bus: MemoryBus, tmp_path: Path) -> None:
+    """The same seed gives both the same stream; dead letters are the damaged packets, and the archive's."""
+    words = ("--fault", "duplicate=0.2,drop=0.1", "--fault", "corrupt=0.2", "--seed", 7)
+    bus.create_topics([TopicSpec("one", 1), TopicSpec("two", 1)])
+    for topic in ("one", "two"):
+        result = call("replay", archives, "--topic", topic, *words, "--fault-record", f"{topic}.jsonl")
+        assert result.exit_code == 0
+    sent = [message.value for message in read_topic(bus, "one")]
+    assert sent == [message.value for message in read_topic(bus, "two")]
+    assert (tmp_path / "one.jsonl").read_bytes() == (tmp_path / "two.jsonl").read_bytes()
+
+    clean = call("replay", archives, "--to", tmp_path / "clean").stdout
+    result = call("replay", archives, "--to", tmp_path / "out", *words)
+    *faults, sums = map(json.loads, (tmp_path / "out" / "faults.jsonl").read_text().splitlines())
+    assert sums["seed"] == 7
+    assert sums["sent"] == len(sent)
+    assert (tmp_path / "out" / "faults.jsonl").read_bytes() == (tmp_path / "one.jsonl").read_bytes()
+    counts = {kind: sum(fault["kind"] == kind for fault in faults) for kind in sums["counts"]}
+    assert counts == sums["counts"]
+    assert f"packets: corrupt {counts['corrupt']}" in " ".join(result.stdout.split())
+    letters = (tmp_path / "out" / "dead-letters.jsonl").read_text().splitlines()
+    assert len(letters) >= counts["corrupt"] > 0
+    assert "faults.jsonl" not in clean
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ("duplicate=2", "a share from 0 to 1"),
+        ("explode=0.1", "one of drop, duplicate, delay, reorder, corrupt, schema-mix"),
+        ("drop", "KIND=SHARE"),
+        ("drop=0.1,drop=0.2", "given twice"),
+    ],
+)
+def test_faults_that_are_none(call: Call, archives: Path, given: str, told: str) -> None:
+    """Exit code 2, and what is allowed."""
+    result = call("replay", archives, "--to", "out", "--fault", given)
+    assert result.exit_code == 2
+    assert told in " ".join(result.stderr.split())
+
+
+def test_visits_in_bursts(call: Call, archives: Path, bus: MemoryBus) -> None:
+    """In the order of time; the interval is shortened so that the test need not wait."""
+    from broker_plugin.archive import AlertClock
+
+    bus.create_topics([TopicSpec("nightly", 1)])
+    words = ("--visit-interval", 37, "--speed", "1e9")
+    assert call("replay", archives, "--topic", "nightly", *words).exit_code == 0
+    clock = AlertClock()
+    times = [clock.time(message.value or b"") for message in read_topic(bus, "nightly")]
+    known = [time for time in times if time is not None]
+    assert known == sorted(known)
+    assert len(times) == len(members(archives))
+
+
+def test_history_is_for_a_replay_offline(call: Call, archives: Path, bus: MemoryBus) -> None:
+    """Into Kafka, bootstrap brings it: exit code 2."""
+    result = call("replay", archives, "--topic", "t", "--with-history", archives)
+    assert result.exit_code == 2
+    assert "bootstrap" in result.stderr

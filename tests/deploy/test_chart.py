@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from broker_plugin.cli.run import STAGES
 from broker_plugin.config import load_config
 from tests.deploy.tools import DEPLOY, run, tool
 
@@ -102,12 +103,42 @@ def test_the_plugin_takes_its_settings(site: Path, tmp_path: Path) -> None:
 
 
 def test_state_has_a_volume_and_nothing_else_has() -> None:
-    """Accumulate is a StatefulSet with a claim for each worker; the others are Deployments."""
-    workloads = _workloads(_template(CHART / "ci" / "default-values.yaml"))
+    """Every stage with a changelog is a StatefulSet with a claim for each worker; ingest is a Deployment."""
+    workloads = _workloads(_template(CHART / "ci" / "outputs-values.yaml"))
     kinds = {name.rsplit("-", 1)[-1]: workload for name, workload in workloads.items()}
-    assert kinds["accumulate"]["kind"] == "StatefulSet"
-    assert [c["metadata"]["name"] for c in kinds["accumulate"]["spec"]["volumeClaimTemplates"]] == ["state"]
-    assert kinds["ingest"]["kind"] == kinds["score"]["kind"] == "Deployment"
+    del kinds["topics"]
+    assert kinds.keys() == set(STAGES)
+    with_state = {"accumulate", "score", "combine", "shadow", "deliver"}
+    for name, workload in kinds.items():
+        assert workload["kind"] == ("StatefulSet" if name in with_state else "Deployment")
+        pod = workload["spec"]["template"]["spec"]
+        assert pod["containers"][0]["args"] == ["run", "--stages", name]
+        assert [v for v in pod["volumes"] if v["name"] == "state" and name in with_state] == []
+    sizes = {name: _claimed(workload) for name, workload in kinds.items() if name in with_state}
+    assert sizes.pop("accumulate") == "20Gi"
+    assert set(sizes.values()) == {"2Gi"}
+
+
+def _claimed(workload: dict[str, Any]) -> str:
+    (claim,) = workload["spec"]["volumeClaimTemplates"]
+    assert claim["metadata"]["name"] == "state"
+    return str(claim["spec"]["resources"]["requests"]["storage"])
+
+
+def test_stages_of_the_chart_are_those_of_the_plugin() -> None:
+    """Each is a value; what needs more of the configuration is off by default."""
+    values = yaml.safe_load((CHART / "values.yaml").read_text())["stages"]
+    assert tuple(values) == STAGES
+    assert {name for name, stage in values.items() if not stage["enabled"]} == {"shadow", "deliver"}
+
+
+def test_what_outputs_may_reach() -> None:
+    """Ports of other clusters and of HTTP interfaces, where they are named, and nothing else."""
+    for site, extra in (("outputs", [9094, 443]), ("default", [])):
+        documents = _template(CHART / "ci" / f"{site}-values.yaml")
+        (policy,) = [d for d in documents if d["kind"] == "NetworkPolicy"]
+        ports = [[port["port"] for port in rule["ports"]] for rule in policy["spec"]["egress"]]
+        assert ports[2:] == ([extra] if extra else [])
 
 
 def test_keda_follows_the_groups_of_the_stages() -> None:
@@ -117,6 +148,10 @@ def test_keda_follows_the_groups_of_the_stages() -> None:
     assert triggers["x-broker-plugin-score"]["consumerGroup"] == "variables.score"
     assert triggers["x-broker-plugin-score"]["topic"] == "variables.lightcurves"
     assert triggers["x-broker-plugin-ingest"]["consumerGroup"] == "variables.ingest"
+    (delivery,) = [d for d in _template(CHART / "ci" / "outputs-values.yaml") if d["kind"] == "ScaledObject"]
+    trigger = delivery["spec"]["triggers"][0]["metadata"]
+    assert (trigger["consumerGroup"], trigger["topic"]) == ("ztf.deliver", "ztf.classifications")
+    assert delivery["spec"]["scaleTargetRef"]["kind"] == "StatefulSet"
 
 
 def test_topics_are_made_before_everything_else() -> None:

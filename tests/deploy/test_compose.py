@@ -8,6 +8,7 @@ import click
 import pytest
 import yaml
 
+from broker_plugin.app.delivery import delivery_names
 from broker_plugin.cli import main
 from broker_plugin.config import load_config
 from tests.deploy.tools import DEPLOY, run, tool
@@ -57,6 +58,7 @@ def test_commands_and_settings_exist(name: str) -> None:
     config = load_config(None, OURS[name]["environment"])
     assert config.topics.partitions == 4
     assert config.metrics.address == "0.0.0.0"
+    assert delivery_names(config) == ("deliver-novelties",)
 
 
 def test_files_that_are_mounted_exist() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from broker_plugin.cli.run import STAGES
 from broker_plugin.config import load_config
 from broker_plugin.errors import BundleError, ConfigurationError, InputError
 from tests.deploy.tools import DEPLOY, run, tool
@@ -67,7 +68,6 @@ def test_what_they_set_exists() -> None:
 def test_workers_of_one_machine_do_not_share_a_port() -> None:
     """One file for each stage."""
     ports = {
-        stage: re.search(r"METRICS__PORT=(\d+)", (UNITS / f"{stage}.env").read_text())
-        for stage in ("ingest", "accumulate", "score")
+        stage: re.search(r"METRICS__PORT=(\d+)", (UNITS / f"{stage}.env").read_text()) for stage in STAGES
     }
-    assert len({found.group(1) for found in ports.values() if found is not None}) == 3
+    assert len({found.group(1) for found in ports.values() if found is not None}) == len(STAGES)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from broker_plugin.decode import Alert, Decoder, Rejected
 from broker_plugin.photometry import QualityCuts, bmjd_tdb_from_mjd_tai, bmjd_tdb_from_utc_jd_start, measure
 from broker_plugin.photometry.epochs import REASONS
-from broker_plugin.records.epoch import EPOCH_DTYPE, Origin
+from broker_plugin.records.epoch import EPOCH_DTYPE, Origin, is_withdrawn
 from broker_plugin.records.photometry import ObjectPhotometry
 from tests.decode import packets
 from tests.photometry.tables import JD, MJD, lsst_alert, lsst_source, ztf_alert, ztf_forced, ztf_source
@@ -144,7 +144,6 @@ def test_an_unusable_forced_point_is_counted(columns, reason):
     [
         ({"midpointMjdTai": 1480360995.0}, "time_out_of_range"),
         ({"band": "X"}, "unknown_band"),
-        ({"timeWithdrawnMjdTai": MJD}, "withdrawn"),
         ({"isDipole": 1.0}, "dipole"),
         ({"scienceFlux": math.nan}, "no_flux"),
         ({"scienceFluxErr": math.nan}, "no_flux"),
@@ -159,6 +158,31 @@ def test_an_unusable_lsst_source_is_counted(columns, reason):
     found = measure([alert], CUTS)
     assert found.epochs_rejected == {reason: 1}
     assert found.epochs_used == {("lsst", Origin.DETECTION): 1}
+
+
+def test_what_lsst_has_withdrawn_is_an_epoch_that_says_so():
+    """A source takes its exposure with it, whatever else is wrong with it; forced photometry only itself."""
+    gone = {"timeWithdrawnMjdTai": MJD}
+    alert = lsst_alert(
+        [lsst_source(), lsst_source(midpointMjdTai=MJD - 1, scienceFlux=math.nan, isDipole=1.0, **gone)],
+        [lsst_source(midpointMjdTai=MJD - 1), lsst_source(midpointMjdTai=MJD - 2, **gone)],
+    )
+
+    epochs = one(alert).bands["r"]
+
+    assert is_withdrawn(epochs).tolist() == [True, True, False]
+    assert epochs["origin"].tolist() == [Origin.FORCED, Origin.WITHDRAWN, Origin.DETECTION]
+    assert measure([alert], CUTS).epochs_rejected == {"duplicate_exposure": 1}
+    own = one(lsst_alert([lsst_source(**gone)]))
+    assert is_withdrawn(own.bands["r"]).tolist() == [True]
+    assert math.isfinite(own.alert_time_mjd)
+
+
+def test_without_its_own_time_an_alert_withdraws_nothing():
+    """Nobody could tell whether it is newer than what it withdraws."""
+    alert = lsst_alert([lsst_source(midpointMjdTai=5.0), lsst_source(timeWithdrawnMjdTai=MJD)])
+    found = measure([alert], CUTS)
+    assert found.epochs_rejected == {"time_out_of_range": 1, "withdrawn": 1}
 
 
 @pytest.mark.parametrize("missing", [{"rb": math.nan}, {"drb": math.nan}, {"nbad": math.nan}])

@@ -22,6 +22,11 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end -}}
 {{- end }}
 
+{{/* Every stage but the first remembers something. */}}
+{{- define "bp.stateful" -}}
+{{- ne . "ingest" -}}
+{{- end }}
+
 {{/* What a pod may: nothing. */}}
 {{- define "bp.podSecurity" -}}
 runAsNonRoot: true
