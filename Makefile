@@ -8,7 +8,7 @@ DEMO   ?= demo-output
 # How many attacks run side by side.
 ATTACKS ?= 3
 
-.PHONY: demo test check lint format tests docs chaos audit image-check clean
+.PHONY: demo test check lint format tests docs chaos bench bench-guard audit image-check clean
 
 demo: $(VENV)/.run
 	$(BIN)/broker-plugin demo --to $(DEMO)
@@ -40,6 +40,15 @@ chaos: $(VENV)/.test
 	BROKER_PLUGIN_REQUIRE_KAFKA=1 $(BIN)/python -m pytest tests/chaos/test_soak.py -m "long or not long" \
 		--timeout 7200 $(PYTEST_ARGS)
 
+# Every stage beside what a user would use instead, into build/benchmarks/; twenty minutes, ten of them end to end.
+# make bench BENCH_ARGS=--quick takes some three; --rows, --minutes, --resume: see python -m benchmarks --help.
+bench: $(VENV)/.bench
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# Whether a stage has become slower, by its ratio to a library's work in the same run; half a minute.
+bench-guard: $(VENV)/.bench
+	OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.guard
+
 # Known vulnerabilities of everything pinned; says so loudly where nobody can be asked, and goes on.
 audit: $(VENV)/.test
 	$(BIN)/python deploy/audit.py $(AUDIT_ARGS)
@@ -61,6 +70,10 @@ $(VENV)/.run: pyproject.toml constraints.txt
 
 $(VENV)/.test: $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	touch $@
+
+$(VENV)/.bench: $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	touch $@
 
 clean:

@@ -1,8 +1,9 @@
 """From what was measured to cores, disks and partitions for surveys of every size.
 
     python -m benchmarks.capacity                                 # the tables, from benchmarks/capacity.json
-    python -m benchmarks.capacity benchmarks/results/*.json       # from other results; the last file wins
+    python -m benchmarks.capacity build/*.json                    # from other results; the last file wins
     python -m benchmarks.capacity --write docs/capacity.md        # and into the page, between its marks
+    python -m benchmarks.capacity build/stage_costs.json build/benchmarks/benchmarks.json --ship
 
 A file of results is JSON, and whatever benchmark measures one of the figures may write it::
 
@@ -23,12 +24,13 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from benchmarks.pages import write_into
 
 SHIPPED = Path(__file__).with_name("capacity.json")
 
@@ -243,34 +245,22 @@ def _with_unit(value: float, unit: str) -> str:
     return f"{value:,.0f} {unit}" if value >= 1000 else f"{value:.3g} {unit}".strip()
 
 
-def write_into(page: str, by_mark: Mapping[str, str]) -> str:
-    """Return the page with each table between its marks, ``<!-- capacity: NAME -->`` and ``<!-- end -->``.
-
-    Raises
-    ------
-    SystemExit
-        A mark is missing.
-    """
-    for name, table in by_mark.items():
-        mark = re.compile(rf"(<!-- capacity: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        page, n = mark.subn(lambda match, table=table: f"{match[1]}\n{table}\n\n{match[2]}", page)  # type: ignore[misc]
-        if n != 1:
-            msg = f"mark '<!-- capacity: {name} -->' is {n} times on the page, expected once"
-            raise SystemExit(msg)
-    return page
-
-
 def main() -> None:
     """Print the tables, or write them into the page."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("results", nargs="*", type=Path, help=f"not given: {SHIPPED.name}")
     parser.add_argument("--write", type=Path, metavar="PAGE")
+    parser.add_argument("--ship", action="store_true", help=f"keep the figures as {SHIPPED.name}, too")
     arguments = parser.parse_args()
-    by_mark = tables(read_results(arguments.results or [SHIPPED]))
+    measured = read_results(arguments.results or [SHIPPED])
+    if arguments.ship:
+        machine = json.loads(arguments.results[0].read_text())["machine"] if arguments.results else ""
+        SHIPPED.write_text(json.dumps({"machine": machine, "measured": measured}, indent=1) + "\n")
+    by_mark = tables(measured)
     if arguments.write is None:
         sys.stdout.write("\n\n".join(by_mark.values()) + "\n")
     else:
-        arguments.write.write_text(write_into(arguments.write.read_text(), by_mark))
+        arguments.write.write_text(write_into(arguments.write.read_text(), "capacity", by_mark))
 
 
 if __name__ == "__main__":

@@ -147,7 +147,7 @@ class Soak:
     def _ended(self, counts: Counts) -> bool:
         published = total(counts, "alerts_published_total")
         handled = total(counts, "annotations_total") + total(counts, "windows_skipped_total")
-        return (
+        return bool(
             total(counts, "packets_consumed_total") >= self.plan.alerts
             and total(counts, "photometry_consumed_total") >= published
             and handled >= total(counts, "windows_emitted_total")

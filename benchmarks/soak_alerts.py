@@ -21,6 +21,9 @@ SCHEMA_ID = 1100
 HISTORY = 2
 """Previous detections in a packet, once the object has so many."""
 
+FLUX_ERROR = 500.0
+BAND = "r"
+
 # Zig-zag numbers of this size take nine bytes, so one can stand in the place of another; so do Rubin's own.
 _FIRST_OBJECT = 170_000_000_000_000_000
 _FIRST_SOURCE = 180_000_000_000_000_000
@@ -47,6 +50,10 @@ class SoakAlerts:
         self.n_cold = n_objects - self.n_hot
         self._templates = [_Template(n) for n in range(HISTORY + 1)]
 
+    def packet(self, number: int, index: int, visit: int) -> bytes:
+        """Return one alert: the visit of an object, its number in the stream."""
+        return self._templates[min(visit, HISTORY)].packet(number, index, visit)
+
     def __iter__(self) -> Iterator[bytes]:
         """Yield the packets in their order."""
         n_hot = n_cold = 0
@@ -59,14 +66,34 @@ class SoakAlerts:
                 visit, index = divmod(n_cold, self.n_cold)
                 index += self.n_hot
                 n_cold += 1
-            yield self._templates[min(visit, HISTORY)].packet(number, index, visit)
+            yield self.packet(number, index, visit)
+
+
+def object_id(index: int) -> str:
+    """Return the id of an object."""
+    return str(_FIRST_OBJECT + index)
+
+
+def position(index: int) -> tuple[float, float]:
+    """Return right ascension and declination of an object, degrees."""
+    return (index * 0.618034 % 1.0) * 360.0, (index * 0.381966 % 1.0) * 120.0 - 70.0
+
+
+def visit_mjd(index: int, visit: int) -> float:
+    """Return the mid-exposure of a visit, MJD (TAI)."""
+    return _FIRST_MJD + _DAYS_BETWEEN * visit + (index % 1000) / 2000.0
+
+
+def visit_flux(index: int, mjd: float) -> float:
+    """Return the flux at a time, nJy: a sine of 0.06 to 13 days; its error is FLUX_ERROR."""
+    return 50_000.0 * (1.0 + 0.3 * math.sin(mjd * (0.5 + index % 97)))
 
 
 class _Template:
     """A packet with so many previous detections, and where its variable fields are."""
 
     def __init__(self, n_previous: int) -> None:
-        schema = BundledSchemas().schema(SCHEMA_ID)
+        schema: Any = BundledSchemas().schema(SCHEMA_ID)
         named = schema["__named_schemas"]
         record = _blank(schema, named)
         source = _types(schema)["diaSource"]
@@ -100,14 +127,15 @@ class _Template:
         packet = bytearray(self._bytes)
         object_id = encode_long(_FIRST_OBJECT + index)
         packet[self._object : self._object + 9] = object_id
-        struct.pack_into("<d", packet, self._ra, (index * 0.618034 % 1.0) * 360.0)
-        struct.pack_into("<d", packet, self._dec, (index * 0.381966 % 1.0) * 120.0 - 70.0)
+        ra, dec = position(index)
+        struct.pack_into("<d", packet, self._ra, ra)
+        struct.pack_into("<d", packet, self._dec, dec)
         for back, (source, time, flux) in enumerate(self._sources):
             earlier = visit - back
             packet[source : source + 9] = encode_long(_FIRST_SOURCE + number * 4 + back)
-            at = _FIRST_MJD + _DAYS_BETWEEN * earlier + (index % 1000) / 2000.0
+            at = visit_mjd(index, earlier)
             struct.pack_into("<d", packet, time, at)
-            struct.pack_into("<f", packet, flux, 50_000.0 * (1.0 + 0.3 * math.sin(at * (0.5 + index % 97))))
+            struct.pack_into("<f", packet, flux, visit_flux(index, at))
         return bytes(packet)
 
     def _find(self, mark: bytes) -> int:
@@ -124,8 +152,8 @@ class _Template:
             "diaSourceId": _MARK_ID + mark,
             "midpointMjdTai": _MARK_NUMBER + mark,
             "scienceFlux": _MARK_NUMBER + mark,
-            "scienceFluxErr": 500.0,
-            "band": "r",
+            "scienceFluxErr": FLUX_ERROR,
+            "band": BAND,
         }
 
 

@@ -1,6 +1,6 @@
 """What each stage costs by itself: processor time and bytes per alert and per window, without Kafka.
 
-    python -m benchmarks.stage_costs --out benchmarks/results/stage_costs.json
+    python -m benchmarks.stage_costs --out build/stage_costs.json
 
 Simulated nights of both surveys go through the stages' steps one after the other on one core. Processor
 time is counted, not time on the clock, so other work on the machine matters little. The layout of what is
