@@ -9,6 +9,7 @@ import numpy as np
 from broker_plugin.annotate.quality import quality_flags
 from broker_plugin.model.scorer import Score
 from broker_plugin.records.annotation import Annotation, Novelty, PeriodReport
+from broker_plugin.records.match import CatalogueMatch
 from broker_plugin.records.window import Window
 
 
@@ -25,6 +26,8 @@ class Provenance:
         Of this package.
     classes : tuple of str
         In the order of ``Score.probabilities``.
+    catalogue_name, catalogue_digest : str or None
+        Of the catalogue that is asked by position.
     """
 
     model_name: str
@@ -32,10 +35,17 @@ class Provenance:
     model_digest: str
     code_version: str
     classes: tuple[str, ...]
+    catalogue_name: str | None = None
+    catalogue_digest: str | None = None
 
 
 def compose_annotation(
-    window: Window, period: PeriodReport, score: Score, provenance: Provenance
+    window: Window,
+    period: PeriodReport,
+    score: Score,
+    provenance: Provenance,
+    *,
+    match: CatalogueMatch | None = None,
 ) -> Annotation:
     """Return the annotation of a scored window; see :class:`broker_plugin.records.annotation.Annotation`."""
     times = window.epochs["time_mjd"]
@@ -66,13 +76,23 @@ def compose_annotation(
         cosine=score.cosine,
         mean_mag=score.mean_mag,
         std_mag=score.std_mag,
-        quality_flags=quality_flags(window, period, score.phase),
+        quality_flags=quality_flags(window, period, score.phase, match=match),
         model_name=provenance.model_name,
         model_version=provenance.model_version,
         model_digest=provenance.model_digest,
         code_version=provenance.code_version,
         neighbours=score.neighbours,
+        catalogue_name=provenance.catalogue_name,
+        catalogue_digest=provenance.catalogue_digest,
+        catalogue_match=match,
+        band_means=window.band_means,
     )
+
+
+def withdrawn_novelty(annotation: Annotation) -> Novelty:
+    """Return what readers of the novelties are told of a withdrawal: there is no light curve to look at."""
+    none, none_short = np.empty(0), np.empty(0, dtype=np.float32)
+    return Novelty(annotation, none, none_short, none_short, none, none_short)
 
 
 def compose_novelty(window: Window, annotation: Annotation, score: Score) -> Novelty:

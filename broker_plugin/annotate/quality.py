@@ -6,6 +6,7 @@ import numpy as np
 
 from broker_plugin.records.annotation import PeriodReport
 from broker_plugin.records.epoch import FloatArray, Origin
+from broker_plugin.records.match import CatalogueMatch
 from broker_plugin.records.window import Window
 
 QUALITY_FLAGS = {
@@ -13,6 +14,7 @@ QUALITY_FLAGS = {
     "fewer_than_two_cycles": "the window is shorter than two cycles, so the period is a guess",
     "phase_gap": "more than a quarter of the folded curve has no epoch",
     "mostly_forced": "more than half of the epochs are forced photometry",
+    "ambiguous_catalogue_match": "several stars of the catalogue are within the radius: none was used",
 }
 """Every flag that an annotation can carry, and what it means."""
 
@@ -20,7 +22,9 @@ _LARGEST_PHASE_GAP = 0.25
 _FEWEST_CYCLES = 2.0
 
 
-def quality_flags(window: Window, period: PeriodReport, phase: FloatArray) -> tuple[str, ...]:
+def quality_flags(
+    window: Window, period: PeriodReport, phase: FloatArray, *, match: CatalogueMatch | None = None
+) -> tuple[str, ...]:
     """Return the doubts about a scored window, in the order of :data:`QUALITY_FLAGS`.
 
     Parameters
@@ -29,6 +33,7 @@ def quality_flags(window: Window, period: PeriodReport, phase: FloatArray) -> tu
     period : PeriodReport
     phase : ndarray, shape (200,), float64
         Phase in [0, 1) of each epoch under ``period.fold_days``.
+    match : CatalogueMatch, optional
     """
     times = window.epochs["time_mjd"]
     sorted_phase = np.sort(phase)
@@ -38,5 +43,6 @@ def quality_flags(window: Window, period: PeriodReport, phase: FloatArray) -> tu
         "fewer_than_two_cycles": times[-1] - times[0] < _FEWEST_CYCLES * period.fold_days,
         "phase_gap": gaps.max() > _LARGEST_PHASE_GAP,
         "mostly_forced": np.mean(window.epochs["origin"] == Origin.FORCED) > 0.5,
+        "ambiguous_catalogue_match": match is not None and match.ambiguous,
     }
     return tuple(flag for flag in QUALITY_FLAGS if holds[flag])

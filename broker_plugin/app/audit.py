@@ -8,19 +8,27 @@ installation, and holds the state of one partition at a time in memory.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
-from broker_plugin.features import screen
+from broker_plugin.annotate.memory import Publish
+from broker_plugin.app.audit_annotations import (
+    expected_annotations,
+    memory_problems,
+    published_novelties,
+    read_chains,
+)
+from broker_plugin.app.audit_model import recomputed_problems
 from broker_plugin.lightcurve.windows import WindowSettings
-from broker_plugin.records.codec import decode_classification, decode_novelty, decode_window
-from broker_plugin.records.window import WINDOW_EPOCHS
+from broker_plugin.records.codec import decode_window
+from broker_plugin.records.window import WITHDRAWAL
 from broker_plugin.runner.bus import Bus, read_partition, read_topic
 from broker_plugin.runner.changelog import replay_records
 from broker_plugin.runner.protocols import Message, Partition
 from broker_plugin.runner.state import BatchState, CommittedState
 from broker_plugin.runner.store import MemoryStore
 from broker_plugin.stages.accumulate import AccumulateStage
+from broker_plugin.stages.score import RESCORE, ScoreStage, unfit
 
 _BATCH = 500
 _NAMED = 5  # of each kind of difference, enough to look at
@@ -52,7 +60,15 @@ class AuditReport:
                 self.problems.append(f"{what}: {difference.total()} {verdict}, for instance {names}")
 
 
-def audit(bus: Bus, prefix: str, settings: WindowSettings, *, scored: bool = True) -> AuditReport:
+def audit(
+    bus: Bus,
+    prefix: str,
+    settings: WindowSettings,
+    *,
+    scored: bool = True,
+    publish: Publish = "changes",
+    stage: ScoreStage | None = None,
+) -> AuditReport:
     """Compare an installation with what its photometry topic must have led to.
 
     Parameters
@@ -63,6 +79,11 @@ def audit(bus: Bus, prefix: str, settings: WindowSettings, *, scored: bool = Tru
         Those the installation has run with all along.
     scored : bool
         Whether the score stage has run to the end, too.
+    publish : {"changes", "all"}
+        What it publishes, as the installation is configured.
+    stage : ScoreStage, optional
+        Built as the one that has run all along, model included: the annotations are computed again, too,
+        with some 0.2 s a window.
 
     Returns
     -------
@@ -70,7 +91,7 @@ def audit(bus: Bus, prefix: str, settings: WindowSettings, *, scored: bool = Tru
     """
     report = AuditReport()
     expected_windows: Counter[str] = Counter()
-    scorable: Counter[str] = Counter()
+    scorable: dict[str, None] = {}
     photometry = f"{prefix}.photometry"
     for number in range(bus.partition_counts([photometry])[photometry] or 0):
         partition = Partition(photometry, number)
@@ -79,17 +100,15 @@ def audit(bus: Bus, prefix: str, settings: WindowSettings, *, scored: bool = Tru
             window = decode_window(value)
             name = f"{window.object_id}/{window.band}/{window.window_id}"
             expected_windows[name] += 1
-            epochs = window.epochs
-            if len(epochs) == WINDOW_EPOCHS and not screen(
-                epochs["time_mjd"], epochs["mag"], epochs["magerr"]
-            ):
-                scorable[name] += 1
+            if window.kind != WITHDRAWAL and unfit(window) is None:
+                scorable[name] = None
         _compare_state(bus, prefix, partition, state, end=end, report=report)
     report.windows = expected_windows.total()
-    report.annotations = scorable.total()
     report.compare("windows", expected_windows, Counter(_windows(bus, prefix)))
     if scored:
-        _compare_annotations(bus, prefix, scorable, report)
+        _compare_annotations(bus, prefix, scorable, publish, report)
+        if stage is not None:
+            report.problems += recomputed_problems(bus, prefix, stage)
     return report
 
 
@@ -140,23 +159,22 @@ def _compare_state(
         report.problems.append(f"{where}: the group stands at {committed}, the topic ends at {end}: not idle")
 
 
-def _compare_annotations(bus: Bus, prefix: str, scorable: Counter[str], report: AuditReport) -> None:
-    found: Counter[str] = Counter()
-    novel: Counter[str] = Counter()
-    for message in read_topic(bus, f"{prefix}.classifications"):
-        annotation = decode_classification(message.value or b"")
-        found[f"{annotation.object_id}/{annotation.band}/{annotation.window_id}"] += 1
-        if annotation.novel:
-            novel[annotation.annotation_id] += 1
-    report.compare("annotations", scorable, found)
-    published: Iterable[str] = (
-        decode_novelty(message.value or b"").annotation.annotation_id
-        for message in read_topic(bus, f"{prefix}.novelties")
-    )
-    report.compare("novelties", novel, Counter(published))
+def _compare_annotations(
+    bus: Bus, prefix: str, scorable: Collection[str], publish: Publish, report: AuditReport
+) -> None:
+    chains = read_chains(bus, prefix)
+    expected = expected_annotations(scorable, chains, publish)
+    report.annotations = expected.total()
+    report.compare("annotations", expected, chains.windows)
+    report.compare("annotations", Counter(), chains.repeated)
+    report.compare("novelties", chains.novelties, published_novelties(bus, prefix))
+    report.problems += chains.problems[:_NAMED]
+    report.problems += memory_problems(bus, prefix, chains)
 
 
 def _windows(bus: Bus, prefix: str) -> Iterator[str]:
     for message in read_topic(bus, f"{prefix}.lightcurves"):
+        if any(name == RESCORE for name, _ in message.headers):
+            continue  # sent again by `rescore`, so that another model judges it
         window = decode_window(message.value or b"")
         yield f"{window.object_id}/{window.band}/{window.window_id}"

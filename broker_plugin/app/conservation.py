@@ -14,6 +14,9 @@ from dataclasses import dataclass
 Counts = Counter[tuple[str, tuple[tuple[str, str], ...]]]
 """Sum of the observations by (name, labels in order); the names are those of the metrics."""
 
+HISTORY_RECORDS, HISTORY_EPOCHS = "history_records", "history_epochs"
+"""What came beside the alerts, where that is known: offline. No stage has counted it."""
+
 RUNNER_REASONS = frozenset({"unexpected_error", "output_too_large"})
 """Dead letters of records that made a step raise: the stage itself has counted nothing of them."""
 
@@ -25,7 +28,7 @@ class Balance:
     Attributes
     ----------
     what : str
-        ``"packets"``, ``"alerts"``, ``"photometry"``, ``"epochs"`` or ``"windows"``.
+        ``"packets"``, ``"alerts"``, ``"photometry"``, ``"epochs"``, ``"windows"`` or ``"annotations"``.
     came_in : int
     went : mapping of str to int
         By where: ``"published"``, ``"held"``, ``"rejected: no_object"``, ``"dead: truncated"``.
@@ -65,7 +68,8 @@ def balances(counts: Counts, *, packets: int | None = None) -> tuple[Balance, ..
     Returns
     -------
     tuple of Balance
-        Packets (only if their number is given), alerts, records of photometry, epochs, windows. Epochs are
+        Packets (only if their number is given), alerts, records of photometry, epochs, windows, annotations
+        (only if their bands are combined). Epochs are
         left out when a record of photometry is a dead letter: nobody has counted the epochs in it.
     """
     found = []
@@ -84,13 +88,13 @@ def balances(counts: Counts, *, packets: int | None = None) -> tuple[Balance, ..
     lost = _dead(counts, "accumulate", by_runner=True)
     undecodable = _dead(counts, "accumulate", by_runner=False)
     merged = _total(counts, "photometry_consumed_total") - sum(undecodable.values())
-    published = _total(counts, "alerts_published_total")
+    published = _total(counts, "alerts_published_total") + _total(counts, HISTORY_RECORDS)
     found.append(Balance("photometry", published, {"merged": merged} | undecodable | lost))
     if not (lost or undecodable):
         found.append(
             Balance(
                 "epochs",
-                _total(counts, "epochs_ingested_total"),
+                _total(counts, "epochs_ingested_total") + _total(counts, HISTORY_EPOCHS),
                 {
                     "held": _total(counts, "epochs_added_total"),
                     "repeated": _total(counts, "epochs_duplicate_total"),
@@ -104,12 +108,22 @@ def balances(counts: Counts, *, packets: int | None = None) -> tuple[Balance, ..
             "windows",
             _total(counts, "windows_emitted_total"),
             {"annotated": _total(counts, "annotations_total")}
+            | _if_any("withdrawals", _total(counts, "withdrawals_total"))
             | _by_reason(counts, "windows_skipped_total", "skipped")
             | _dead(counts, "score", by_runner=False)
             | _dead(counts, "score", by_runner=True),
         )
     )
+    read = _if_any("combined", _total(counts, "combined_total"))
+    read |= _by_reason(counts, "combined_withheld_total", "withheld")
+    read |= _dead(counts, "combine", by_runner=False) | _dead(counts, "combine", by_runner=True)
+    if read:  # the stage may be left out
+        found.append(Balance("annotations", _total(counts, "annotations_published_total"), read))
     return tuple(found)
+
+
+def _if_any(where: str, n: int) -> dict[str, int]:
+    return {where: n} if n else {}
 
 
 def _total(counts: Counts, name: str) -> int:

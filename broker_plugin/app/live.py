@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from broker_plugin.app.delivery import delivery_topics
-from broker_plugin.app.stages import OUTPUT_TOPICS, build_stages
+from broker_plugin.app.stages import SHADOW, build_stages, output_topics, shadow_topics
 from broker_plugin.config import Config
 from broker_plugin.errors import TopicError
 from broker_plugin.runner.bus import Bus, TopicSpec
@@ -54,7 +54,13 @@ def refused_by_clients(config: Config) -> list[str]:
 def files_not_here(config: Config) -> list[str]:
     """Return the options that name files which are not on this machine, a line each."""
     options = {**config.source_options, **config.kafka.options}
-    return [f"{name}: {path} is not on this machine" for name, path in missing_files(options).items()]
+    missing = {name: str(path) for name, path in missing_files(options).items()}
+    for name, output in config.outputs.items():
+        found = missing_files(output.target.options)
+        missing |= {f"outputs.{name}.target.options: {option}": str(path) for option, path in found.items()}
+    if config.catalogue.file is not None and not config.catalogue.file.exists():
+        missing["catalogue.file"] = str(config.catalogue.file)
+    return [f"{name}: {path} is not on this machine" for name, path in missing.items()]
 
 
 def _own_settings(config: Config) -> KafkaSettings:
@@ -90,7 +96,12 @@ def _membership(config: Config) -> dict[str, int]:
 def wanted_topics(config: Config) -> list[TopicSpec]:
     """Return the topics of an installation as the configuration wants them."""
     planned = plan_topics(config.prefix, config.topics.partitions, replication=config.topics.replication)
-    return [*planned, *delivery_topics(config)]
+    as_ours = {spec.name: spec for spec in planned}
+    shadow = [
+        replace(as_ours[config.topic(name.removeprefix(f"{config.shadow_prefix}."))], name=name)
+        for name in shadow_topics(config)
+    ]
+    return [*planned, *shadow, *delivery_topics(config)]
 
 
 def check_partitions(config: Config, names: Sequence[str], bus: Bus) -> None:
@@ -108,6 +119,14 @@ def check_partitions(config: Config, names: Sequence[str], bus: Bus) -> None:
         needed.add(config.topic("photometry"))
     if "accumulate" in names:
         needed.add(config.topic("changelog"))
+    if "score" in names or SHADOW in names:
+        needed.add(config.topic("lightcurves"))
+    if "score" in names:
+        needed.add(config.topic("score-changelog"))
+    if "score" in names or "combine" in names:
+        needed.add(config.topic("classifications"))
+    if "combine" in names:
+        needed.add(config.topic("combine-changelog"))
     wanted = [spec for spec in wanted_topics(config) if spec.name in needed]
     counts = bus.partition_counts([spec.name for spec in wanted])
     configs = {name: bus.topic_config(name) for name, count in counts.items() if count is not None}
@@ -146,7 +165,7 @@ def build_runners(
             source_bus=source if stage.name == "ingest" else None,
             output_topics=stage.output_topics
             if isinstance(stage, DeliverStage)
-            else [config.topic(name) for name in OUTPUT_TOPICS[stage.name]],
+            else output_topics(config, stage.name),
             wanted_topics=config.source.topics_at
             if stage.name == "ingest" and config.source.nightly_topics
             else None,

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
-from broker_plugin.app.conservation import Counts
+from broker_plugin.app.conservation import HISTORY_EPOCHS, HISTORY_RECORDS, Counts
 from broker_plugin.app.output_files import RecordFiles
 from broker_plugin.app.stages import build_stages
 from broker_plugin.config import Config
+from broker_plugin.records.photometry import ObjectPhotometry
 from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.loop import Runner
 from broker_plugin.runner.memory import MemoryBus
@@ -22,6 +23,7 @@ from broker_plugin.runner.sensor import NullSensor
 from broker_plugin.runner.settings import RunnerSettings
 from broker_plugin.runner.topics import create_missing, plan_topics
 from broker_plugin.stages.dead_letters import dead_letter_output
+from broker_plugin.stages.ingest import photometry_output
 
 _PARTITIONS = 1  # one thread drives all stages; more partitions would only cut the batches
 _CHUNK_ALERTS = 1000  # bounds the memory; every stage runs dry before the next chunk is read
@@ -29,6 +31,7 @@ _CHUNK_ALERTS = 1000  # bounds the memory; every stage runs dry before the next 
 _RECORD_OF_TOPIC = {
     "classifications": "classification",
     "novelties": "novelty",
+    "objects": "object",
     "dead-letters": "dead_letter",
 }
 
@@ -89,6 +92,8 @@ def offline_replay(
     *,
     progress: Callable[[int], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
+    history: Iterable[ObjectPhotometry] = (),
+    keep_lightcurves: bool = False,
 ) -> OfflineSummary:
     """Run alert packets through ingest, accumulate and score, and write what comes out to files.
 
@@ -98,11 +103,16 @@ def offline_replay(
         In the order of the stream.
     config : Config
     directory : Path
-        Receives ``classifications``, ``novelties`` and ``dead-letters``, each as ``.avro`` and ``.jsonl``.
+        Receives ``classifications``, ``novelties``, ``objects`` and ``dead-letters``, each as ``.avro`` and
+        ``.jsonl``.
     progress : callable
         Called with the number of packets done.
     clock : callable
         Seconds since the epoch, for ``processed_at``; a fixed one makes the files reproducible to the byte.
+    history : iterable of ObjectPhotometry
+        What is known of objects before the first packet.
+    keep_lightcurves : bool
+        Write the windows, too, as ``lightcurves``: 3 kB each, which another model can judge later.
     """
     started = time.monotonic()
     bus = MemoryBus()
@@ -116,20 +126,25 @@ def offline_replay(
     )
     sensor = CountingSensor()
     settings = RunnerSettings(prefix=config.prefix, instance="offline", batch_seconds=0.0)
+    kinds = {**_RECORD_OF_TOPIC, **({"lightcurves": "lightcurve"} if keep_lightcurves else {})}
     done = 0
     with ExitStack() as closing:
-        files = closing.enter_context(RecordFiles(directory, _RECORD_OF_TOPIC))
+        files = closing.enter_context(RecordFiles(directory, kinds))
         runners = [
             closing.enter_context(
                 Runner(stage, bus, dead_letter_output(config.prefix), settings, sensor=sensor)
             )
             for stage in build_stages(config, clock=clock)
         ]
-        outputs = [_OutputTopic(bus, f"{config.prefix}.{name}", name) for name in _RECORD_OF_TOPIC]
+        outputs = [_OutputTopic(bus, f"{config.prefix}.{name}", name) for name in kinds]
         producer = bus.producer()
-        for chunk in _chunks(packets):
-            for packet in chunk:
-                producer.send(Output(source, None, packet))
+        known = (
+            photometry_output(config.prefix, photometry) for photometry in _counted(history, sensor.counts)
+        )
+        alerts = (Output(source, None, packet) for packet in packets)
+        for chunk in chain(_chunks(known), _chunks(alerts)):
+            for output in chunk:
+                producer.send(output)
             producer.flush()
             for runner in runners:
                 runner.run_until_idle()
@@ -137,7 +152,7 @@ def offline_replay(
                 for value in topic.take():
                     files.write(topic.name, value)
             bus.delete_consumed()
-            done += len(chunk)
+            done += sum(output.topic == source for output in chunk)
             progress(done)
     return OfflineSummary(done, time.monotonic() - started, sensor.counts, files.paths)
 
@@ -161,7 +176,14 @@ class _OutputTopic:
             self._bus.delete_records(partition, before=self._positions[partition])
 
 
-def _chunks(packets: Iterable[bytes]) -> Iterator[list[bytes]]:
-    remaining = iter(packets)
+def _counted(history: Iterable[ObjectPhotometry], counts: Counts) -> Iterator[ObjectPhotometry]:
+    for photometry in history:
+        counts[HISTORY_RECORDS, ()] += 1
+        counts[HISTORY_EPOCHS, ()] += sum(len(epochs) for epochs in photometry.bands.values())
+        yield photometry
+
+
+def _chunks(outputs: Iterable[Output]) -> Iterator[list[Output]]:
+    remaining = iter(outputs)
     while chunk := list(islice(remaining, _CHUNK_ALERTS)):
         yield chunk

@@ -7,7 +7,6 @@ ends at its newline.
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import sqlite3
 import threading
@@ -18,6 +17,7 @@ from typing import Any
 from broker_plugin.board import intake, store
 from broker_plugin.board.store import Store
 from broker_plugin.errors import InputError
+from broker_plugin.records.text import from_json
 
 logger = logging.getLogger(__name__)
 
@@ -113,12 +113,9 @@ class FolderFeed:
 def _records(path: Path, lines: bytes) -> Iterator[dict[str, Any]]:
     for line in lines.split(b"\n"):
         try:
-            record = json.loads(line)
+            yield from_json(line)
         except ValueError as error:
             logger.warning("%s: a line is skipped: %s", path, error)
-            continue
-        if isinstance(record, dict):
-            yield record
 
 
 def _take_in(connection: sqlite3.Connection, record: dict[str, Any], path: Path) -> None:

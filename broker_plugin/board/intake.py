@@ -10,7 +10,7 @@ from typing import Any
 
 from broker_plugin.board.curve import Curve, curve_of_novelty, curve_of_window, pack
 from broker_plugin.records.text import to_json
-from broker_plugin.records.window import Window
+from broker_plugin.records.window import WITHDRAWAL, Window
 
 _COLUMNS_OF_EPOCHS = ("time_mjd", "mag", "magerr", "phase", "reconstruction_mag")
 
@@ -21,7 +21,7 @@ _UPSERT_OBJECT = """
 INSERT INTO objects VALUES (
   :key, :survey, :object_id, :band, :ra, :dec, :annotation_id, :last_epoch_mjd, :processed_ms,
   :alert_time_mjd, :novel, :novel, :class, :class_probability, :probabilities, :energy, :energy_percentile,
-  :p_value, :period_days, :mean_mag, :std_mag, :n_epochs_total, :flags, 1, :changed)
+  :p_value, :period_days, :mean_mag, :std_mag, :n_epochs_total, :flags, 1, :changed, :revision)
 ON CONFLICT (key) DO UPDATE SET
   ra = excluded.ra, dec = excluded.dec, annotation_id = excluded.annotation_id,
   last_epoch_mjd = excluded.last_epoch_mjd, processed_ms = excluded.processed_ms,
@@ -29,10 +29,15 @@ ON CONFLICT (key) DO UPDATE SET
   class_probability = excluded.class_probability, probabilities = excluded.probabilities,
   energy = excluded.energy, energy_percentile = excluded.energy_percentile, p_value = excluded.p_value,
   period_days = excluded.period_days, mean_mag = excluded.mean_mag, std_mag = excluded.std_mag,
-  n_epochs_total = excluded.n_epochs_total, flags = excluded.flags, changed = excluded.changed
-WHERE (excluded.last_epoch_mjd, excluded.processed_ms, excluded.annotation_id)
-    > (objects.last_epoch_mjd, objects.processed_ms, objects.annotation_id)
+  n_epochs_total = excluded.n_epochs_total, flags = excluded.flags, changed = excluded.changed,
+  revision = excluded.revision
+WHERE (excluded.revision > 0, iif(excluded.revision > 0, excluded.processed_ms, excluded.last_epoch_mjd),
+       excluded.revision, excluded.processed_ms, excluded.annotation_id)
+    > (objects.revision > 0, iif(objects.revision > 0, objects.processed_ms, objects.last_epoch_mjd),
+       objects.revision, objects.processed_ms, objects.annotation_id)
 """
+# A chain of revisions is in the order in which it was made, also over a loss of the stage's memory, after
+# which it begins at 1 again. What nobody counted (older versions, late windows) is in that of its epochs.
 
 
 def light_curve_key(record: dict[str, Any]) -> str:
@@ -64,13 +69,15 @@ def put_annotation(connection: sqlite3.Connection, record: dict[str, Any]) -> No
                 WHERE key = ?""",
                 (row["novel"], row["key"]),
             )
-    if "reconstruction_mag" in record:
+    if record.get("reconstruction_mag"):  # a withdrawal has none
         # A window without reconstruction may lie there already, from the light-curve topic.
         _put_curve(connection, record, curve_of_novelty(record), replace=True)
 
 
 def put_window(connection: sqlite3.Connection, window: Window) -> None:
-    """Take in a window of the light-curve topic."""
+    """Take in a window of the light-curve topic; what a withdrawal left is none."""
+    if window.kind == WITHDRAWAL:
+        return
     record = {
         "window_id": window.window_id,
         "survey": window.survey,
@@ -111,7 +118,8 @@ def forget_annotations(connection: sqlite3.Connection, older_than_ms: int | None
 def _row(record: dict[str, Any]) -> dict[str, Any]:
     slim = {name: value for name, value in record.items() if name not in _COLUMNS_OF_EPOCHS}
     probabilities: dict[str, float] = record["probabilities"]
-    flags = record["quality_flags"]
+    withdrawn = bool(record.get("withdrawn", False))  # lines of older versions do not say
+    flags = [*record["quality_flags"], *(["withdrawn"] if withdrawn else [])]
     period_days = record["period"]["value_days"]
     return {
         **{name: str(record[name]) for name in ("survey", "object_id", "band", "annotation_id", "window_id")},
@@ -119,7 +127,8 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
         **{name: float(record[name]) for name in ("energy_percentile", "mean_mag", "std_mag")},
         "key": light_curve_key(record),
         "processed_ms": _milliseconds(record["processed_at"]),
-        "novel": int(record["novel"]),
+        "novel": int(record["novel"] and not withdrawn),
+        "revision": int(record.get("revision", 0)),
         "class": str(record["class"]),
         "class_probability": float(probabilities[record["class"]]),
         "probabilities": json.dumps(probabilities),

@@ -7,6 +7,7 @@ the bundle at hand and says so when that is not the one that made the annotation
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -66,17 +67,30 @@ class PageModel:
         """Return the bundle's classes; raises BundleError."""
         return tuple(self._load()[0].bundle.manifest.classes)
 
-    def examine(self, window_id: str, curve: Curve, fold_days: float) -> Examined | None:
+    def examine(
+        self, window_id: str, curve: Curve, fold_days: float, external: Mapping[str, float] | None = None
+    ) -> Examined | None:
         """Score a window; None for one that the network does not take.
+
+        ``external`` is what was known of the star besides its epochs
+        (:func:`broker_plugin.features.external.external_features`).
 
         Raises
         ------
         BundleError
             The bundle cannot be used; told again at every call, until a restart.
         """
-        return self._examine(window_id, curve.tobytes(), fold_days, curve.dtype)
+        known = tuple(sorted((external or {}).items()))
+        return self._examine(window_id, curve.tobytes(), fold_days, curve.dtype, known)
 
-    def _compute(self, _window_id: str, packed: bytes, fold_days: float, layout: np.dtype) -> Examined | None:
+    def _compute(
+        self,
+        _window_id: str,
+        packed: bytes,
+        fold_days: float,
+        layout: np.dtype,
+        known: tuple[tuple[str, float], ...],
+    ) -> Examined | None:
         scorer, plane = self._load()
         manifest = scorer.bundle.manifest
         curve = np.frombuffer(packed, layout)
@@ -85,7 +99,7 @@ class PageModel:
         if len(time) != manifest.conventions.network.sequence_length or screen(time, mag, magerr) is not None:
             return None
         with self._lock:  # one window at a time: the page is one person's, the cores belong to the stages
-            score = scorer.score([(time, mag, magerr, fold_days)])[0]
+            score = scorer.score([(time, mag, magerr, fold_days, dict(known))])[0]
         x, y = plane.project(score.z[None])[0]
         return Examined(
             score, plane, (float(x), float(y)), manifest.name, manifest.version, scorer.bundle.digest

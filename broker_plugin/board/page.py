@@ -19,9 +19,12 @@ from broker_plugin.board.periodogram import periodogram
 from broker_plugin.board.selection import Selection
 from broker_plugin.board.sky import Link, links, sexagesimal
 from broker_plugin.errors import BundleError
+from broker_plugin.features.external import external_features
 from broker_plugin.period import PeriodSettings
 from broker_plugin.plots.svg import Mark, PlanePoint, folded_svg, light_curve_svg, plane_svg, spectrum_svg
 from broker_plugin.records.annotation import Neighbour
+from broker_plugin.records.color import means_from_record
+from broker_plugin.records.match import match_from_record
 
 _NEAREST = 5
 
@@ -161,7 +164,12 @@ def _examine(model: PageModel, record: dict[str, Any], curve: Curve | None) -> t
     if curve is None:
         return None, "no light curve is kept of this annotation"
     try:
-        examined = model.examine(record["window_id"], curve, float(record["period"]["fold_days"]))
+        known = external_features(
+            # Records that were stored by an earlier version have neither.
+            match_from_record(record.get("catalogue_match")),
+            means_from_record(record.get("band_means")),
+        )
+        examined = model.examine(record["window_id"], curve, float(record["period"]["fold_days"]), known)
     except BundleError as error:
         return None, f"the model cannot be used: {error}"
     return examined, "" if examined is not None else "the network does not take this window"

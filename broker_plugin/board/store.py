@@ -15,7 +15,7 @@ from pathlib import Path
 from broker_plugin.board.sky import separation_arcsec
 from broker_plugin.errors import InputError
 
-_VERSION = 1
+_VERSION = 2
 _APPLICATION_ID = 0x76617262  # "varb": tells our files from other SQLite files
 _BUSY_SECONDS = 30.0
 
@@ -43,7 +43,8 @@ CREATE TABLE objects (                  -- the latest annotation of each light c
   energy REAL NOT NULL, energy_percentile REAL NOT NULL, p_value REAL, period_days REAL,
   mean_mag REAL NOT NULL, std_mag REAL NOT NULL, n_epochs_total INTEGER NOT NULL,
   flags TEXT NOT NULL,                  -- each with a blank before and after
-  n_annotations INTEGER NOT NULL, changed INTEGER NOT NULL);
+  n_annotations INTEGER NOT NULL, changed INTEGER NOT NULL,
+  revision INTEGER NOT NULL DEFAULT 0); -- of the annotation: the highest is in force
 CREATE INDEX objects_by_energy ON objects (energy);
 CREATE INDEX objects_by_time ON objects (alert_time_mjd);
 CREATE INDEX objects_by_change ON objects (changed);
@@ -62,6 +63,10 @@ CREATE TABLE current_labels (
   key TEXT PRIMARY KEY, label_id TEXT NOT NULL, verdict TEXT NOT NULL, class TEXT, comment TEXT NOT NULL,
   author TEXT NOT NULL, labelled_ms INTEGER NOT NULL);
 """
+
+
+_MIGRATIONS = {1: "ALTER TABLE objects ADD COLUMN revision INTEGER NOT NULL DEFAULT 0"}
+"""What makes of a store of one version one of the next."""
 
 
 class Store:
@@ -158,6 +163,11 @@ class Store:
                 self._writer.executescript(
                     f"BEGIN; {_TABLES} PRAGMA application_id = {_APPLICATION_ID}; "
                     f"PRAGMA user_version = {_VERSION}; COMMIT;"
+                )
+                return
+            for step in range(version, _VERSION):
+                self._writer.executescript(
+                    f"BEGIN; {_MIGRATIONS[step]}; PRAGMA user_version = {step + 1}; COMMIT;"
                 )
         except (InputError, sqlite3.Error):
             self._writer.close()

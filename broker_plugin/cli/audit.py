@@ -10,19 +10,33 @@ from broker_plugin.errors import StateMismatchError
 
 
 @click.command()
+@click.option(
+    "--recompute",
+    is_flag=True,
+    help="Let the configured model score all windows again and compare every field; 0.2 s a window. Only "
+    "of use if that model has run all along.",
+)
 @config_option
-def audit(config: Config) -> None:
+def audit(config: Config, *, recompute: bool) -> None:
     """Recompute everything from the photometry topic and compare it with what is there.
 
-    Every window must be there once, with one annotation, and the state must be what the photometry makes
-    of it. Needs the whole photometry topic and an idle installation; reads only. Exit code 6 if something
-    differs.
+    Every window must be there once, the revisions of each light curve must be one unbroken chain, and the
+    state must be what the photometry makes of it. Needs the whole photometry topic and an idle installation;
+    reads only. Exit code 6 if something differs.
     """
     from broker_plugin.app.audit import audit as compare
     from broker_plugin.app.live import kafka_bus
-    from broker_plugin.app.stages import window_settings
+    from broker_plugin.app.stages import build_stages, window_settings
+    from broker_plugin.stages.score import ScoreStage
 
-    report = compare(kafka_bus(config), config.prefix, window_settings(config))
+    stages = build_stages(config, ["score"]) if recompute else []
+    report = compare(
+        kafka_bus(config),
+        config.prefix,
+        window_settings(config),
+        publish=config.score.publish,
+        stage=next((stage for stage in stages if isinstance(stage, ScoreStage)), None),
+    )
     if report.problems:
         raise StateMismatchError("\n  ".join(["the installation is not what it must be:", *report.problems]))
     click.echo(

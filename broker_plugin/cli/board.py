@@ -98,7 +98,7 @@ def board(
         msg = f"the board needs {error.name}: pip install 'broker-plugin[board]'"
         raise ConfigurationError(msg) from error
     from broker_plugin.board.store import Store
-    from broker_plugin.model import default_bundle_path
+    from broker_plugin.model import bundle_path
     from broker_plugin.period import PeriodSettings
 
     chosen = config.score
@@ -110,7 +110,7 @@ def board(
             port=port,
             also_known_as=names,
             author=author,
-            bundle=default_bundle_path() if chosen.bundle == "default" else Path(chosen.bundle),
+            bundle=bundle_path(chosen.bundle),
             period_settings=PeriodSettings(min_days=chosen.period_min_days, max_days=chosen.period_max_days),
             publishes=publish and directory is None,
         )

@@ -38,13 +38,17 @@ def read_truth(path: Path) -> dict[str, Truth]:
 
 
 def latest(annotations: Iterable[Annotation]) -> list[Annotation]:
-    """Return the last annotation of each object and band: what a user of the stream believes in the end."""
+    """Return the annotation in force of each object and band: what a user of the stream believes."""
     last: dict[tuple[str, str, str], Annotation] = {}
     for annotation in annotations:
         key = (annotation.survey, annotation.object_id, annotation.band)
-        if key not in last or last[key].n_epochs_total <= annotation.n_epochs_total:
+        if key not in last or _order(last[key]) <= _order(annotation):
             last[key] = annotation
-    return list(last.values())
+    return [annotation for annotation in last.values() if not annotation.withdrawn]
+
+
+def _order(annotation: Annotation) -> tuple[int, int]:
+    return (annotation.revision, annotation.n_epochs_total)
 
 
 def compare(

@@ -17,10 +17,8 @@ from broker_plugin.errors import InputError
 from broker_plugin.records.text import to_json
 
 if TYPE_CHECKING:
-    from broker_plugin.app.redrive import Redrive
+    from broker_plugin.app.redrive import ReadAgain, Redrive
     from broker_plugin.runner.protocols import Stage
-
-STAGE_NAMES = ("ingest", "accumulate", "score")
 
 _file_option = click.option(
     "--file", "file", type=EXISTING_PATH, help="Read this output of an offline run instead of Kafka."
@@ -81,7 +79,9 @@ def show_letter(config: Config, file: Path | None, place: str, save: Path | None
 
 @dead_letters.command("redrive")
 @click.option("--reason", "reasons", multiple=True, help="Only those with this reason; may be repeated.")
-@click.option("--stage", "stages", multiple=True, type=click.Choice(STAGE_NAMES), help="Only this stage's.")
+@click.option(
+    "--stage", "stages", multiple=True, help="Only this stage's, e.g. ingest, deliver or forward-<output>."
+)
 @click.option("--again", is_flag=True, help="Those that were tried before, too.")
 @config_option
 def redrive_letters(config: Config, reasons: tuple[str, ...], stages: tuple[str, ...], again: bool) -> None:
@@ -92,6 +92,11 @@ def redrive_letters(config: Config, reasons: tuple[str, ...], stages: tuple[str,
     """
     from broker_plugin.app.redrive import Selection
 
+    known = _known_stages(config)
+    unknown = [name for name in stages if name not in known]
+    if unknown:
+        msg = f"--stage {unknown[0]}: expected one of {', '.join(known)}"
+        raise click.UsageError(msg)
     report = _redrive(config).run(Selection(reasons, stages, again))
     _print_counts("re-driven", report.redriven)
     _print_counts("put aside again", report.failed)
@@ -119,16 +124,36 @@ def purge_letters(config: Config, yes: bool) -> None:
     click.echo(f"deleted {found}")
 
 
+def _known_stages(config: Config) -> list[str]:
+    from broker_plugin.app.delivery import delivery_names
+    from broker_plugin.app.stages import OUTPUT_TOPICS, SHADOW
+
+    shadow = [SHADOW] if config.shadow.bundle else []
+    return [*OUTPUT_TOPICS, *shadow, *delivery_names(config)]
+
+
 def _redrive(config: Config) -> Redrive:
+    from broker_plugin.app.delivery import build_deliver_stages
+    from broker_plugin.app.forward import forward_name
     from broker_plugin.app.live import kafka_bus
-    from broker_plugin.app.redrive import Redrive
+    from broker_plugin.app.redrive import ReadAgain, Redrive
     from broker_plugin.app.stages import build_stages
     from broker_plugin.runner.settings import RunnerSettings
 
-    def build(name: str) -> Stage:
-        if name not in STAGE_NAMES:
+    known = _known_stages(config)
+    forwarded = {
+        forward_name(name): ReadAgain(tuple(output.topics(config.prefix, name)))
+        for name, output in config.outputs.items()
+        if output.leaves
+    }
+
+    def build(name: str) -> Stage | ReadAgain:
+        if name in forwarded:
+            return forwarded[name]
+        if name not in known:
             raise KeyError(name)
-        return build_stages(config, [name])[0]
+        delivering = {stage.name: stage for stage in build_deliver_stages(config)} if config.outputs else {}
+        return delivering[name] if name in delivering else build_stages(config, [name])[0]
 
     settings = RunnerSettings(config.prefix, batch_records=config.runner.batch_records)
     # One name for all redrives of an installation, so that a second one fences the first.

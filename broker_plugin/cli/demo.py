@@ -139,7 +139,8 @@ def _draw(
     novelties = [
         novelty_from_record(record) for _, record in read_records(out / "novelties.avro", ("novelty",))
     ]
-    last = {(n.annotation.object_id, n.annotation.band): n for n in novelties}
+    told = {(n.annotation.object_id, n.annotation.band): n for n in novelties}
+    last = {key: n for key, n in told.items() if n.annotation.novel and not n.annotation.withdrawn}
     extreme = sorted(last.items(), key=lambda item: item[1].annotation.energy, reverse=True)[:n_plots]
     for (object_id, band), novelty in extreme:
         path = out / "plots" / novelty_file_name(novelty.annotation)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from broker_plugin.cli.annotation_source import annotations_of_file, annotations_of_topic
 from broker_plugin.cli.failures import PluginGroup
 from broker_plugin.cli.options import EXISTING_PATH, config_option
 from broker_plugin.cli.tables import text_table
@@ -16,8 +17,6 @@ from broker_plugin.config import Config, load_config
 from broker_plugin.errors import InputError
 from broker_plugin.filters import Trial, build_filter
 from broker_plugin.records.codec import annotation_from_record
-
-_KINDS = ("classification", "novelty")
 
 
 @click.group(cls=PluginGroup)
@@ -31,7 +30,7 @@ def filters() -> None:
     "--against",
     "archive",
     type=EXISTING_PATH,
-    help="classifications.avro or novelties.avro of an offline run, or its folder; without it, the "
+    help="File of an offline run (.avro or .jsonl), or its folder; without it, the "
     "classifications topic of --config.",
 )
 @click.option("--filter", "names", multiple=True, help="Only this filter of FILE; may be repeated.")
@@ -71,26 +70,8 @@ def test(
 
 def _records(config: Config, archive: Path | None) -> Iterator[dict[str, Any]]:
     if archive is None:
-        yield from _from_kafka(config)
-        return
-    from broker_plugin.cli.record_files import read_records
-
-    path = archive / "classifications.avro" if archive.is_dir() else archive
-    for _, record in read_records(path, _KINDS):
-        yield record
-
-
-def _from_kafka(config: Config) -> Iterator[dict[str, Any]]:
-    from broker_plugin.app.live import kafka_bus
-    from broker_plugin.records import schemas
-    from broker_plugin.runner.bus import read_topic
-
-    for message in read_topic(kafka_bus(config), config.topic("classifications")):
-        try:
-            yield schemas.decode("classification", message.value or b"")
-        except ValueError as error:
-            where = f"{message.topic}/{message.partition}/{message.offset}"
-            click.echo(f"broker-plugin: {where} is skipped: {error}", err=True)
+        return annotations_of_topic(config, config.topic("classifications"))
+    return annotations_of_file(archive)
 
 
 def _between(record: dict[str, Any], since: datetime | None, until: datetime | None) -> bool:

@@ -9,12 +9,17 @@ import click
 from broker_plugin import __version__
 from broker_plugin.cli.audit import audit
 from broker_plugin.cli.board import board
+from broker_plugin.cli.bootstrap import bootstrap
+from broker_plugin.cli.catalogue import catalogue
 from broker_plugin.cli.check_config import check_config
+from broker_plugin.cli.compare import compare
 from broker_plugin.cli.dead_letters import dead_letters
 from broker_plugin.cli.demo import demo
+from broker_plugin.cli.diff import diff
 from broker_plugin.cli.failures import PluginGroup, exit_codes
 from broker_plugin.cli.filters import filters
 from broker_plugin.cli.replay import replay
+from broker_plugin.cli.rescore import rescore
 from broker_plugin.cli.run import run
 from broker_plugin.cli.simulate import simulate
 from broker_plugin.cli.state import state
@@ -24,11 +29,16 @@ from broker_plugin.cli.topics import topics
 _VERBS = (
     audit,
     board,
+    bootstrap,
+    catalogue,
     check_config,
+    compare,
     dead_letters,
     demo,
+    diff,
     filters,
     replay,
+    rescore,
     run,
     simulate,
     state,

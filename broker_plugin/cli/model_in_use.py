@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker_plugin.config import Config
@@ -18,8 +17,6 @@ def bundle_in_use(config: Config) -> Bundle:
     ------
     BundleError
     """
-    from broker_plugin.model import default_bundle_path, load_bundle
+    from broker_plugin.model import bundle_path, load_bundle
 
-    return load_bundle(
-        default_bundle_path() if config.score.bundle == "default" else Path(config.score.bundle)
-    )
+    return load_bundle(bundle_path(config.score.bundle))

@@ -10,19 +10,23 @@ if TYPE_CHECKING:
 
 def offline_rows(summary: OfflineSummary) -> list[tuple[str, str]]:
     """Return name and formatted value of everything that was counted, in the order of the flow."""
-    from broker_plugin.app.conservation import balances
+    from broker_plugin.app.conservation import HISTORY_EPOCHS, balances
 
     rate = summary.alerts / summary.seconds if summary.seconds > 0 else 0.0
     sheets = balances(summary.counts, packets=summary.alerts)
     return [
         ("alerts", f"{summary.alerts:,}"),
         *_by_reason(summary, "alerts_rejected_total", "rejected"),
+        *(("epochs of the history", f"{n:,}") for n in [summary.total(HISTORY_EPOCHS)] if n),
         ("epochs in light curves", _total(summary, "epochs_added_total")),
         *_by_reason(summary, "epochs_rejected_total", "rejected"),
         ("windows of 200 epochs", _total(summary, "windows_emitted_total")),
         *_by_reason(summary, "windows_skipped_total", "skipped"),
         ("annotations", _total(summary, "annotations_total")),
+        ("  published", _total(summary, "annotations_published_total")),
         ("novelties", _total(summary, "novelties_total")),
+        ("annotations of objects", _total(summary, "combined_total")),
+        ("  novel", _total(summary, "combined_novelties_total")),
         ("dead letters", _total(summary, "dead_letters_total")),
         *_by_reason(summary, "dead_letters_total", "from"),
         ("accounted for", ", ".join(sheet.what for sheet in sheets if sheet.balanced)),

@@ -14,7 +14,7 @@ from broker_plugin.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
 
-STAGES = ("ingest", "accumulate", "score", "deliver")
+STAGES = ("ingest", "accumulate", "score", "combine", "shadow", "deliver")
 
 
 def _parse(_context: click.Context, _parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
@@ -33,11 +33,12 @@ def _parse(_context: click.Context, _parameter: click.Parameter, value: str | No
     "--stages",
     callback=_parse,
     help=f"Which to host in this process: some of {', '.join(STAGES)}. By default all, deliver only where "
-    "there are [outputs]. Several processes share the work.",
+    "there are [outputs], shadow only where there is a [shadow] bundle, combine unless combine.enabled is "
+    "false. Several processes share the work.",
 )
 @config_option
 def run(config: Config, stages: tuple[str, ...] | None) -> None:
-    """Read alerts from Kafka and publish classifications and novelties.
+    """Read alerts from Kafka and publish classifications, novelties and what is said of each object.
 
     Each result is published exactly once for readers of committed records, whatever crashes. SIGTERM or
     Ctrl-C lets each stage finish its batch; a second one ends at once, which loses nothing either. Metrics
@@ -53,9 +54,17 @@ def run(config: Config, stages: tuple[str, ...] | None) -> None:
 
     set_up_logging(config.log)
     if stages is None:
-        stages = STAGES if config.outputs else tuple(name for name in STAGES if name != "deliver")
+        idle = {
+            "combine": not config.combine.enabled,
+            "deliver": not config.outputs,
+            "shadow": config.shadow.bundle is None,
+        }
+        stages = tuple(name for name in STAGES if not idle.get(name, False))
     if "deliver" in stages and not config.outputs:
         msg = "--stages deliver: there is nothing to deliver; the configuration has no [outputs.<name>]"
+        raise ConfigurationError(msg)
+    if "shadow" in stages and config.shadow.bundle is None:
+        msg = "--stages shadow: there is no second model; set shadow.bundle in the configuration"
         raise ConfigurationError(msg)
     hosted = [name for name in stages if name != "deliver"]
     if "deliver" in stages:
@@ -68,7 +77,7 @@ def run(config: Config, stages: tuple[str, ...] | None) -> None:
         worker=config.runner.instance_id,
         stages=",".join(name for name in STAGES if name in stages),
     )
-    if "accumulate" in stages:
+    if set(STAGES[1:]) & set(stages):  # those with state
         metrics.watch_disk(config.accumulate.state_directory)
     with ExitStack() as closing:
         # First of all: whoever probes while the model proves itself gets an answer.
@@ -79,7 +88,7 @@ def run(config: Config, stages: tuple[str, ...] | None) -> None:
         if "deliver" in stages:
             built += delivery.build_deliver_stages(config)
         for stage in built:
-            if isinstance(stage, ScoreStage):
+            if isinstance(stage, ScoreStage) and stage.name == "score":
                 metrics.set_model(model_facts(stage.bundle, config.score.runtime))
         bus, source = live.kafka_bus(config), live.source_bus(config)
         live.check_partitions(config, stages, bus)

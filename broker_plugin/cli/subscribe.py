@@ -6,20 +6,22 @@ import contextlib
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import click
 
-from broker_plugin.cli.annotation_text import annotation_line
+from broker_plugin.annotate.object_view import as_annotation
+from broker_plugin.cli.annotation_text import annotation_line, object_line
 from broker_plugin.cli.options import EXISTING_PATH, NEW_PATH, config_option
 from broker_plugin.cli.record_files import read_records
 from broker_plugin.cli.wanted import Chooser, chosen_filters
 from broker_plugin.config import Config
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import annotation_from_record, novelty_from_record
+from broker_plugin.records.object_annotation import object_from_record
 from broker_plugin.records.text import to_json
 
-_KINDS = {"novelties": "novelty", "classifications": "classification"}
+_KINDS = {"novelties": "novelty", "classifications": "classification", "objects": "object"}
 
 
 @click.command()
@@ -56,7 +58,7 @@ def subscribe(
     most: int | None,
     until_end: bool,
 ) -> None:
-    """Print novelties or classifications as they come.
+    """Print novelties, classifications, or what is said of whole objects, as they come.
 
     Only committed records are shown, each exactly once. A line gives the object, its position, the most
     probable class, the energy (high means unlike the training stars) with the share of training stars below
@@ -68,15 +70,28 @@ def subscribe(
     else:
         records = _from_kafka(config, topic, from_beginning=from_beginning, group=group, until_end=until_end)
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
-        wanted = (
-            (kind, record, a)
-            for kind, record in records
-            if chooser.wants(a := annotation_from_record(record))
-        )
-        for kind, record, annotation in islice(wanted, most):
-            click.echo(to_json(record) if as_json else annotation_line(annotation))
-            if plot_directory is not None and kind == "novelty":
-                _plot(record, plot_directory)
+        wanted = (entry for entry in map(_read, records) if chooser.wants(entry.annotation))
+        for entry in islice(wanted, most):
+            click.echo(to_json(entry.record) if as_json else entry.line)
+            if plot_directory is not None and entry.kind == "novelty" and not entry.annotation.withdrawn:
+                _plot(entry.record, plot_directory)
+
+
+class _Entry(NamedTuple):
+    kind: str
+    record: dict[str, Any]
+    annotation: Annotation
+    line: str
+
+
+def _read(found: tuple[str, dict[str, Any]]) -> _Entry:
+    """Return a record with what filters judge and what a person reads."""
+    kind, record = found
+    if kind == "object":
+        combined = object_from_record(record)
+        return _Entry(kind, record, as_annotation(combined), object_line(combined))
+    annotation = annotation_from_record(record)
+    return _Entry(kind, record, annotation, annotation_line(annotation))
 
 
 def _from_kafka(

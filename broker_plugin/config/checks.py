@@ -6,7 +6,13 @@ from collections.abc import Iterator, Mapping
 
 from broker_plugin.config.delivery_checks import delivery_contradictions
 from broker_plugin.config.root import Config
-from broker_plugin.config.sections import AccumulateConfig, OptionValue, SourceConfig
+from broker_plugin.config.sections import (
+    AccumulateConfig,
+    CatalogueConfig,
+    CombineConfig,
+    OptionValue,
+    SourceConfig,
+)
 
 Key = tuple[str, ...]
 Finding = tuple[tuple[Key, ...], str]
@@ -29,7 +35,7 @@ def _own_topics(config: Config) -> Iterator[Finding]:
         config.topic(name)
         for name in (
             *("photometry", "lightcurves", "changelog", "classifications", "novelties"),
-            *("dead-letters", "redriven"),
+            *("dead-letters", "redriven", "score-changelog", "objects", "combine-changelog"),
         )
     }
     taken = sorted(own & set(config.source.topics))
@@ -47,6 +53,28 @@ def _idle_keys(config: Config) -> Iterator[Finding]:
         yield (
             (("source", "nights"), ("source", "nightly_topics")),
             f"source.nights = {config.source.nights} has no effect without source.nightly_topics",
+        )
+    if config.shadow.prefix is not None and config.shadow.bundle is None:
+        yield (
+            (("shadow", "prefix"), ("shadow", "bundle")),
+            "shadow.prefix has no effect without shadow.bundle",
+        )
+    if config.shadow.bundle is not None and config.shadow_prefix == config.prefix:
+        yield (
+            (("shadow", "prefix"), ("prefix",)),
+            f"shadow.prefix is that of the stages ({config.prefix!r}): both models would write to one topic",
+        )
+    if config.catalogue.file is None:
+        for name in sorted(config.catalogue.model_fields_set - {"file"}):
+            if getattr(config.catalogue, name) != getattr(CatalogueConfig(), name):
+                yield (
+                    (("catalogue", name), ("catalogue", "file")),
+                    f"catalogue.{name} has no effect without catalogue.file",
+                )
+    if config.combine.novel_p_value != CombineConfig().novel_p_value and not config.combine.enabled:
+        yield (
+            (("combine", "novel_p_value"), ("combine", "enabled")),
+            "combine.novel_p_value has no effect with combine.enabled = false",
         )
     changed = config.accumulate.rescore_after != AccumulateConfig().rescore_after
     if changed and config.accumulate.window == "paper":

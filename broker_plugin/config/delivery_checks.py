@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
-from pathlib import Path
 
 from broker_plugin.config.root import Config
 from broker_plugin.filters import unknown_classes
@@ -31,14 +30,11 @@ def model_classes(config: Config) -> tuple[str, ...] | None:
 
     Loading the bundle, which a stage that scores does, tells what is wrong with it.
     """
-    if config.score.bundle == "default":
-        from broker_plugin.model import default_bundle_path
+    from broker_plugin.model import bundle_path
 
-        directory = default_bundle_path()
-    else:
-        directory = Path(config.score.bundle)
+    manifest = bundle_path(config.score.bundle) / "manifest.json"
     try:
-        classes = json.loads((directory / "manifest.json").read_text(encoding="utf-8"))["classes"]
+        classes = json.loads(manifest.read_text(encoding="utf-8"))["classes"]
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return tuple(str(name) for name in classes)

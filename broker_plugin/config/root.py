@@ -8,6 +8,8 @@ from broker_plugin.config.delivery import Filters, Outputs
 from broker_plugin.config.ingest import IngestConfig
 from broker_plugin.config.sections import (
     AccumulateConfig,
+    CatalogueConfig,
+    CombineConfig,
     KafkaConfig,
     LogConfig,
     MetricsConfig,
@@ -15,6 +17,7 @@ from broker_plugin.config.sections import (
     RunnerConfig,
     ScoreConfig,
     Section,
+    ShadowConfig,
     SourceConfig,
     TopicsConfig,
 )
@@ -33,6 +36,9 @@ class Config(Section):
     ingest: IngestConfig = Field(default_factory=IngestConfig)
     accumulate: AccumulateConfig = Field(default_factory=AccumulateConfig)
     score: ScoreConfig = Field(default_factory=ScoreConfig)
+    catalogue: CatalogueConfig = Field(default_factory=CatalogueConfig)
+    combine: CombineConfig = Field(default_factory=CombineConfig)
+    shadow: ShadowConfig = Field(default_factory=ShadowConfig)
     filters: Filters = Field(default_factory=dict, description="clauses by name, for outputs and subscribers")
     outputs: Outputs = Field(default_factory=dict, description="streams of other consumers, by name")
     runner: RunnerConfig = Field(default_factory=RunnerConfig)
@@ -43,6 +49,11 @@ class Config(Section):
     def topic(self, name: str) -> str:
         """Return the full name of one of our topics, e.g. ``variables.photometry``."""
         return f"{self.prefix}.{name}"
+
+    @property
+    def shadow_prefix(self) -> str:
+        """Return what the names of the shadow's topics begin with."""
+        return self.shadow.prefix or f"{self.prefix}-shadow"
 
     @property
     def source_topics(self) -> tuple[str, ...]:

@@ -22,6 +22,8 @@ from pydantic import (
     model_validator,
 )
 
+from broker_plugin.catalogue.cells import MAX_RADIUS_ARCSEC
+
 _TOPIC_NAME = r"^[A-Za-z0-9._-]{1,200}$"  # Kafka allows 249; our suffixes need room
 
 RESERVED_OPTIONS = {
@@ -159,12 +161,10 @@ class AccumulateConfig(Section):
 
 
 class ScoreConfig(Section):
-    """Period, network, novelty."""
+    """Period, network, novelty, and what of it is published."""
 
-    bundle: str = Field("default", min_length=1, description='"default" (ships inside) or a directory')
-    input_topic: TopicName | None = Field(
-        None,
-        description="windows to score; not set: <prefix>.lightcurves; a shadow run reads another prefix's",
+    bundle: str = Field(
+        "default", min_length=1, description='"default" or "paper" (ship inside), or a directory'
     )
     runtime: Literal["onnx", "tensorflow"] = Field("onnx", description="what computes the network")
     batch_size: PositiveInt = Field(64, description="windows in one pass of the network")
@@ -176,6 +176,19 @@ class ScoreConfig(Section):
     )
     period_min_days: PositiveFloat = Field(0.03, description="shortest period of the search")
     period_max_days: PositiveFloat = Field(1000.0, description="longest period of the search")
+    publish: Literal["changes", "all"] = Field(
+        "changes",
+        description="changes: an annotation that says something new, as a revision; all: one of every window",
+    )
+    probability_margin: float = Field(
+        0.1, ge=0.0, le=1.0, description="by which another class must lead over the published one to be news"
+    )
+    energy_margin: float = Field(
+        1.0, ge=0.0, description="by which the energy must lie beyond the novelty threshold to be news"
+    )
+    period_tolerance: float = Field(
+        0.01, ge=0.0, lt=0.3, description="relative difference of periods that count as the same"
+    )
 
     @model_validator(mode="after")
     def _range(self) -> Self:
@@ -186,6 +199,42 @@ class ScoreConfig(Section):
             )
             raise ValueError(msg)
         return self
+
+
+class CatalogueConfig(Section):
+    """Known stars, asked by position for every window: period, class, photometry."""
+
+    file: Path | None = Field(
+        None, description="made by `broker-plugin catalogue build`; not set: no catalogue is asked"
+    )
+    radius_arcsec: float = Field(
+        1.5, gt=0, le=MAX_RADIUS_ARCSEC, description="farther stars are others; of nearer ones the nearest"
+    )
+    use_periods: bool = Field(
+        True, description="fold with the catalogue's period where it has one, instead of searching"
+    )
+
+
+class CombineConfig(Section):
+    """One annotation of each object, from those of its bands."""
+
+    enabled: bool = Field(True, description="whether `run` and `replay` combine; they are small and cheap")
+    novel_p_value: float = Field(
+        0.05, gt=0.0, lt=1.0, description="combined p-value up to which an object is called novel"
+    )
+
+
+class ShadowConfig(Section):
+    """A second model that judges the same windows, into topics of its own."""
+
+    bundle: str | None = Field(
+        None, min_length=1, description="its bundle, as score.bundle; not set: no shadow"
+    )
+    prefix: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9_-]{1,110}$",
+        description="of its topics, e.g. <prefix>.classifications; not set: that of the stages and -shadow",
+    )
 
 
 class RunnerConfig(Section):

@@ -8,8 +8,9 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from enum import Enum
 
+from broker_plugin.catalogue.sphere import chord, unit_vectors
 from broker_plugin.filters.spec import Cone, FilterSpec, Range
-from broker_plugin.filters.watchlist import chord, read_watchlist, unit_vectors
+from broker_plugin.filters.watchlist import read_watchlist
 from broker_plugin.records.annotation import Annotation
 
 

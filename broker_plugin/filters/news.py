@@ -1,49 +1,19 @@
 """What is new: the memory behind ``new_or_changed``, one small value an object and band.
 
 Where it is kept is the caller's affair: the deliver stage keeps it in its state, ``subscribe`` while it runs.
+What counts as a change is what counts for the annotations' own revisions, with the margins of the defaults:
+not every installation publishes changes only, and not every filter lets all of them through.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from typing import Self
-
+from broker_plugin.annotate.changes import Margins, Said, what_changed
 from broker_plugin.records.annotation import Annotation
 
-PERIOD_TOLERANCE = 0.01
-"""Relative. Periods found from 200 epochs of one star agree far better, aliases and multiples far worse."""
+Seen = Said
+"""The verdict that was let through last."""
 
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The verdict that was let through last.
-
-    Attributes
-    ----------
-    predicted_class : str
-    novel : bool
-    period_days : float or None
-        None when no period was significant.
-    """
-
-    predicted_class: str
-    novel: bool
-    period_days: float | None
-
-    @classmethod
-    def of(cls, annotation: Annotation) -> Self:
-        """Return what is to be remembered of an annotation."""
-        return cls(annotation.predicted_class, annotation.novel, annotation.period.value_days)
-
-    def pack(self) -> bytes:
-        """Return it as bytes; equal values give equal bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> Self:
-        """Return what :meth:`pack` packed."""
-        return cls(**json.loads(packed))
+_MARGINS = Margins()
 
 
 def is_news(annotation: Annotation, seen: Seen | None) -> bool:
@@ -53,11 +23,11 @@ def is_news(annotation: Annotation, seen: Seen | None) -> bool:
     ----------
     annotation : Annotation
     seen : Seen or None
-        What was let through last of the same object and band; None if nothing was.
+        What was let through last of the same object and band; None if nothing was. Then a withdrawal is no
+        news: who was told nothing need not be told that it does not hold.
     """
-    now = Seen.of(annotation)
-    if seen is None or (now.predicted_class, now.novel) != (seen.predicted_class, seen.novel):
+    if annotation.withdrawn:
+        return seen is not None and not seen.withdrawn
+    if seen is None or seen.withdrawn:
         return True
-    if now.period_days is None or seen.period_days is None:
-        return now.period_days is not seen.period_days
-    return abs(now.period_days - seen.period_days) > PERIOD_TOLERANCE * seen.period_days
+    return bool(what_changed(annotation, seen, _MARGINS))

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from broker_plugin.annotate.combine import OBJECT_FLAGS
 from broker_plugin.annotate.quality import QUALITY_FLAGS
 from broker_plugin.filters.watchlist import DEFAULT_RADIUS_ARCSEC, read_watchlist
 
@@ -124,9 +125,10 @@ class FilterSpec(_Table):
     @field_validator("with_flags", "without_flags")
     @classmethod
     def _known_flags(cls, flags: tuple[str, ...] | None) -> tuple[str, ...] | None:
-        unknown = sorted(set(flags or ()) - QUALITY_FLAGS.keys())
+        known = {**QUALITY_FLAGS, **OBJECT_FLAGS}
+        unknown = sorted(set(flags or ()) - known.keys())
         if unknown:
-            msg = f"no quality flag is called {', '.join(unknown)}; there are {', '.join(QUALITY_FLAGS)}"
+            msg = f"no quality flag is called {', '.join(unknown)}; there are {', '.join(known)}"
             raise ValueError(msg)
         return flags
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from broker_plugin.records.epoch import FloatArray
+from broker_plugin.catalogue.sphere import chord, unit_vectors
 
 DEFAULT_RADIUS_ARCSEC = 1.5
 """Half again as wide as ZTF's and LSST's own association of sources with objects."""
@@ -82,17 +82,6 @@ class Watchlist:
         near = self._tree.query_ball_point(point, self._longest_chord)
         distances = np.linalg.norm(self._tree.data[near] - point, axis=-1)
         return bool(np.any(distances <= self._chords[near]))
-
-
-def unit_vectors(ra: Any, dec: Any) -> FloatArray:
-    """Return unit vectors, shape (..., 3), of positions in degrees."""
-    alpha, delta = np.radians(ra), np.radians(dec)
-    return np.stack([np.cos(delta) * np.cos(alpha), np.cos(delta) * np.sin(alpha), np.sin(delta)], axis=-1)
-
-
-def chord(angle: Any) -> Any:
-    """Return the chord of an angle in radians on the unit sphere."""
-    return 2 * np.sin(angle / 2)
 
 
 def read_watchlist(path: Path, radius_arcsec: float = DEFAULT_RADIUS_ARCSEC) -> tuple[Watchlist, list[str]]:

@@ -103,14 +103,24 @@ METRICS: Mapping[str, Metric] = {
     "windows_consumed_total": Metric("counter", "Windows read."),
     "windows_skipped_total": Metric("counter", "Windows that cannot be scored.", ("reason",)),
     "annotations_total": Metric("counter", "Windows scored, by class.", ("class",)),
-    "novelties_total": Metric("counter", "Annotations above the novelty threshold."),
+    "annotations_published_total": Metric("counter", "Annotations published, by what is new.", ("change",)),
+    "annotations_withheld_total": Metric("counter", "Windows that said nothing new.", ("reason",)),
+    "withdrawals_total": Metric("counter", "Withdrawals that left too little to be scored."),
+    "novelties_total": Metric("counter", "Windows above the novelty threshold."),
     "novelty_expected_ratio": Metric("set", "Share of known stars that the model calls novel, calibrated."),
     "energy": Metric("histogram", "Sample energy; high is novel.", (), _ENERGIES),
     "drift_psi": Metric(
         "drift", "Population stability index of the newest windows against the training's.", ("feature",)
     ),
     "drift_windows": Metric("asked", "Windows behind each drift_psi; none is shown below 500."),
+    "catalogue_matches_total": Metric("counter", "Windows by what the catalogue knows.", ("outcome",)),
     "periods_total": Metric("counter", "Periods by how they were found.", ("outcome",)),
+    # combine
+    "combined_total": Metric(
+        "counter", "Annotations of whole objects, by how the bands' periods agree.", ("periods",)
+    ),
+    "combined_novelties_total": Metric("counter", "Those below the p-value of novelty."),
+    "combined_withheld_total": Metric("counter", "Annotations of bands that changed nothing.", ("reason",)),
     "exposure_to_publish_seconds": Metric(
         "age", "From mid-exposure of the alert to its annotation.", ("survey",), _EXPOSURE_DELAYS
     ),

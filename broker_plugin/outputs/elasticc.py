@@ -9,6 +9,8 @@ What of their record we cannot know, and what is said instead:
 - ``elasticcPublishTimestamp``: no light curve carries when its alert was published; the exposure's middle is
   given, which is some minutes earlier.
 - ``alertId`` equals ``diaSourceId``, as in Rubin's own alerts. For ZTF both are the ``candid``.
+- A withdrawal: the list of classifications is empty, nothing is said of the object; ``classifierParams`` has
+  ``withdrawn``, and in ``supersedes`` the ``annotation_id`` of the message that does not hold any more.
 """
 
 from __future__ import annotations
@@ -121,6 +123,9 @@ class ElasticcFormat:
         alert_id = _long(annotation.alert_id)
         parameters = {
             "annotation_id": annotation.annotation_id,
+            "revision": annotation.revision,
+            "supersedes": annotation.supersedes,
+            "withdrawn": annotation.withdrawn,
             "band": annotation.band,
             "n_epochs": annotation.n_epochs,
             "period_days": annotation.period.value_days,
@@ -139,7 +144,7 @@ class ElasticcFormat:
             "brokerVersion": annotation.code_version,
             "classifierName": f"{annotation.model_name} {annotation.model_version}",
             "classifierParams": json.dumps(parameters, separators=(",", ":")),
-            "classifications": self.taxonomy.classifications(annotation),
+            "classifications": [] if annotation.withdrawn else self.taxonomy.classifications(annotation),
         }
 
 

@@ -35,6 +35,9 @@ ANNOTATOR_LENGTH = 255
 NOVEL = "NOVEL"
 """Classification of what is above the novelty threshold: one word, so that a Lasair filter can ask for it."""
 
+WITHDRAWN = "WITHDRAWN"
+"""Classification of what is taken back: Lasair keeps the last annotation, so one must replace it."""
+
 URL_FIELDS = ("survey", "object_id", "band", "ra", "dec", "annotation_id")
 """What an address may name in braces."""
 
@@ -76,7 +79,7 @@ class LasairFormat:
             "objectId": annotation.object_id,
             "topic": self.annotator,
             "version": harmless(annotation.model_version)[:VERSION_LENGTH],
-            "classification": NOVEL if annotation.novel else harmless(annotation.predicted_class),
+            "classification": _classification(annotation),
             "explanation": harmless(explanation(annotation))[:EXPLANATION_LENGTH],
             "classdict": class_dictionary(annotation),
             "url": harmless(self.url.format(**{name: getattr(annotation, name) for name in URL_FIELDS})),
@@ -118,8 +121,19 @@ def harmless(text: str) -> str:
     return _UNPRINTABLE.sub(" ", text).replace("'", "").replace("\\", "")
 
 
+def _classification(annotation: Annotation) -> str:
+    if annotation.withdrawn:
+        return WITHDRAWN
+    return NOVEL if annotation.novel else harmless(annotation.predicted_class)
+
+
 def explanation(annotation: Annotation) -> str:
     """Return two or three sentences for a person."""
+    if annotation.withdrawn:
+        return (
+            f"Taken back: the survey has withdrawn epochs in {annotation.band} under annotation "
+            f"{annotation.supersedes}, and too few are left to say anything."
+        )
     share = annotation.probabilities.get(annotation.predicted_class, 0.0)
     period = annotation.period.value_days
     rank = f"energy {annotation.energy:.2f}, above {annotation.energy_percentile:.1f} % of the training stars"
@@ -140,9 +154,12 @@ def class_dictionary(annotation: Annotation) -> dict[str, Any]:
     """Return what a machine wants to know, in few digits: Lasair keeps 4096 characters."""
     return {
         "annotation_id": annotation.annotation_id,
-        "band": harmless(annotation.band),
-        "class": harmless(annotation.predicted_class),
-        "probabilities": {harmless(name): round(p, 4) for name, p in annotation.probabilities.items()},
+        "revision": annotation.revision,
+        "supersedes": annotation.supersedes,
+        "withdrawn": annotation.withdrawn,
+        "band": _plain(annotation.band),
+        "class": _plain(annotation.predicted_class),
+        "probabilities": {_plain(name): round(p, 4) for name, p in annotation.probabilities.items()},
         "novel": annotation.novel,
         "energy": _number(annotation.energy, 3),
         "energy_percentile": _number(annotation.energy_percentile, 2),
@@ -153,9 +170,14 @@ def class_dictionary(annotation: Annotation) -> dict[str, Any]:
         "mean_mag": _number(annotation.mean_mag, 3),
         "n_epochs": annotation.n_epochs_total,
         "last_epoch_mjd": _number(annotation.last_epoch_mjd, 5),
-        "flags": [harmless(flag) for flag in annotation.quality_flags],
-        "model": harmless(f"{annotation.model_name} {annotation.model_version}"),
+        "flags": [_plain(flag) for flag in annotation.quality_flags],
+        "model": _plain(f"{annotation.model_name} {annotation.model_version}"),
     }
+
+
+def _plain(text: str) -> str:
+    """Return harmless text without quotation marks: JSON escapes them, and their SQL drops the escape."""
+    return harmless(text).replace('"', "")
 
 
 def _number(value: float, digits: int) -> float:

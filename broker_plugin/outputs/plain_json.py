@@ -1,6 +1,6 @@
 """Plain JSON: every field of the Avro schema under its name, ids as strings, times in ISO 8601 (UTC).
 
-Described for machines by ``schemas/json/<kind>.v1.schema.json``. ``subscribe --json`` prints the same.
+Described for machines by ``schemas/json/<kind>.v2.schema.json``. ``subscribe --json`` prints the same.
 """
 
 from __future__ import annotations

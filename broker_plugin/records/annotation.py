@@ -3,9 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from broker_plugin.records.color import BandMean
 from broker_plugin.records.epoch import Float32Array, FloatArray
+from broker_plugin.records.match import CatalogueMatch
+
+CHANGES = {
+    "new": "the first of the object in this band",
+    "class": "another class leads",
+    "novelty": "the energy has crossed the novelty threshold",
+    "period": "another period, or one where none was significant, or none any more",
+    "period_multiple": "a simple multiple or fraction of the former period",
+    "model": "another model",
+    "epochs": "the survey has withdrawn epochs of the former one",
+    "withdrawn": "the survey has withdrawn epochs of the former one, and too few are left",
+    "none": "nothing changed; every window is published",
+    "late": "older than the one in force, which stays; every window is published",
+}
+"""Why an annotation was published, and what each word means."""
+
+_RETURNING = frozenset({"model", "epochs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +119,22 @@ class Annotation:
         Provenance.
     neighbours : tuple of Neighbour
         The nearest training stars, nearest first; empty if the bundle has none.
+    revision : int
+        1, 2, ... of the object in this band, the highest in force; 0 where nobody counted: records of older
+        versions, and windows that came late.
+    supersedes : str or None
+        Id of the revision before; None for the first.
+    changes : tuple of str
+        Why it was published, of :data:`CHANGES`; empty in records of older versions.
+    withdrawn : bool
+        The annotation that it supersedes is taken back and none replaces it. Everything but the alert and
+        these four fields repeats the former one, so that whoever chose that one is told.
+    catalogue_name, catalogue_digest : str or None
+        The local catalogue that was asked; None if there was none.
+    catalogue_match : CatalogueMatch or None
+        Its nearest star within the radius.
+    band_means : mapping of str to BandMean, or None
+        Mean magnitudes by band over the time of the window; None in records of older versions.
     """
 
     survey: str
@@ -134,17 +169,34 @@ class Annotation:
     model_digest: str
     code_version: str
     neighbours: tuple[Neighbour, ...] = ()
+    revision: int = 0
+    supersedes: str | None = None
+    changes: tuple[str, ...] = ()
+    withdrawn: bool = False
+    catalogue_name: str | None = None
+    catalogue_digest: str | None = None
+    catalogue_match: CatalogueMatch | None = None
+    band_means: Mapping[str, BandMean] | None = None
 
     @property
     def annotation_id(self) -> str:
-        """Return a deterministic id: the same window under the same model always has the same one."""
+        """Return a deterministic id: the same window under the same model always has the same one.
+
+        But for what can bring a window and a model together a second time, a return to an earlier model or a
+        withdrawal: there the revision joins, or readers who know the id would pass the news over.
+        """
         text = f"{self.survey}/{self.object_id}/{self.band}/{self.window_id}/{self.model_digest}"
+        if self.withdrawn or not _RETURNING.isdisjoint(self.changes):
+            text += f"/{self.revision}"
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
     """An annotation above the threshold, with the light curve, so that a follow-up needs no second service.
+
+    Or the one that supersedes such an annotation: it may say that the object is not novel any more, or that
+    nothing is known of it; then, if ``annotation.withdrawn``, all columns are empty.
 
     Attributes
     ----------

@@ -9,9 +9,12 @@ import numpy as np
 
 from broker_plugin.records import schemas
 from broker_plugin.records.annotation import Annotation, Neighbour, Novelty, PeriodCandidate, PeriodReport
+from broker_plugin.records.color import means_from_record, means_record
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.records.epoch import EpochArray, make_epochs
+from broker_plugin.records.match import match_from_record, match_record
 from broker_plugin.records.photometry import ObjectPhotometry
+from broker_plugin.records.plain import plain
 from broker_plugin.records.window import Window
 
 _WINDOW_FIELDS = (
@@ -56,6 +59,8 @@ def encode_window(window: Window, framing: schemas.Framing = "single-object") ->
     record: dict[str, Any] = {name: getattr(window, name) for name in _WINDOW_FIELDS}
     record |= {"window_id": window.window_id, **_columns(window.epochs)}
     record["version"] = window.epochs["version"].tolist()
+    record["withdrawn_mjd"] = list(window.withdrawn_mjd)
+    record["band_means"] = means_record(window.band_means)
     return schemas.encode("lightcurve", record, framing)
 
 
@@ -63,14 +68,21 @@ def decode_window(data: bytes) -> Window:
     """Decode from the lightcurves topic; raises ValueError on damaged bytes or columns of unequal length."""
     record = schemas.decode("lightcurve", data)
     epochs = _epochs(record, version=record["version"], where=f"window {record['window_id']}")
-    return Window(**{name: record[name] for name in _WINDOW_FIELDS}, epochs=epochs)
+    fields = {name: record[name] for name in _WINDOW_FIELDS}
+    return Window(
+        **fields,
+        epochs=epochs,
+        withdrawn_mjd=tuple(record["withdrawn_mjd"]),
+        band_means=means_from_record(record["band_means"]),
+    )
 
 
 def annotation_record(annotation: Annotation, processed_at_ms: int) -> dict[str, Any]:
     """Return the annotation as the classification schema's record."""
-    record = asdict(annotation)
+    record: dict[str, Any] = plain(annotation)
     for ours, theirs in _RENAMED.items():
         record[theirs] = record.pop(ours)
+    record["catalogue_match"] = match_record(annotation.catalogue_match)
     return {**record, "annotation_id": annotation.annotation_id, "processed_at": processed_at_ms}
 
 
@@ -110,7 +122,10 @@ def annotation_from_record(record: dict[str, Any]) -> Annotation:
     fields = {name: record[_RENAMED.get(name, name)] for name in Annotation.__dataclass_fields__}
     fields["period"] = PeriodReport(**{**period, "candidates": candidates})
     fields["quality_flags"] = tuple(record["quality_flags"])
+    fields["changes"] = tuple(record["changes"])
     fields["neighbours"] = tuple(Neighbour(**neighbour) for neighbour in record["neighbours"])
+    fields["catalogue_match"] = match_from_record(record["catalogue_match"])
+    fields["band_means"] = means_from_record(record["band_means"])
     return Annotation(**fields)
 
 

@@ -18,12 +18,14 @@ class Origin(IntEnum):
 
     The candidate of an alert is measured once and final. Later packets repeat it as
     a previous detection, sometimes with other last digits. Forced photometry of the
-    same exposure is revised from packet to packet.
+    same exposure is revised from packet to packet. A source that the survey has withdrawn
+    takes its exposure with it, whatever was or will be brought of it.
     """
 
     FORCED = 0
     PREVIOUS = 1
     DETECTION = 2
+    WITHDRAWN = 3
 
 
 EPOCH_DTYPE = np.dtype(
@@ -37,8 +39,19 @@ EPOCH_DTYPE = np.dtype(
 )
 """Packed record of 25 bytes; the layout of state values, so it never changes without a migration."""
 
+WITHDRAWN_MAG = np.inf
+"""Magnitude and error of an epoch that says: there is none. It is above every value of its origin and packet,
+so that the order of epochs decides about withdrawals, too. Forced photometry keeps its origin (a newer packet
+may bring a value again), a source gets ``Origin.WITHDRAWN``."""
+
 SAME_EXPOSURE_DAYS = 1e-5
 """Two epochs of one band nearer than this are one exposure (0.86 s; the shortest visits last 15 s)."""
+
+
+def is_withdrawn(epochs: EpochArray) -> npt.NDArray[np.bool_]:
+    """Return which epochs say that the survey has withdrawn what there was."""
+    withdrawn: npt.NDArray[np.bool_] = np.isposinf(epochs["mag"]) & np.isposinf(epochs["magerr"])
+    return withdrawn
 
 
 def make_epochs(

@@ -58,11 +58,21 @@ def _by_fingerprint(record: str) -> dict[bytes, dict[str, Any]]:
 @cache
 def _container_head(record: str) -> tuple[bytes, bytes]:
     """Return the container's header and its sync marker, both fixed: equal records, equal bytes."""
-    path = _versions(record)[-1]
-    sync = (_fingerprint(path) * 2)[:16]
+    sync = (_fingerprint(_versions(record)[-1]) * 2)[:16]
+    # Not by fastavro's writer: the order of the attributes in the schema that it writes differs from process
+    # to process, and so would equal records.
+    metadata = {"avro.codec": b"null", "avro.schema": json.dumps(schema_source(record)).encode()}
     stream = io.BytesIO()
-    fastavro.writer(stream, _load(path), [], codec="null", sync_marker=sync)
+    stream.write(_CONTAINER_MARK)
+    fastavro.schemaless_writer(stream, {"type": "map", "values": "bytes"}, metadata)
+    stream.write(sync)
     return stream.getvalue(), sync
+
+
+def single_object_head(record: str, version: int) -> bytes:
+    """Return what a record of one version of its schema starts with in the single-object encoding."""
+    path = next(path for path in _versions(record) if path.stem == f"v{version}")
+    return _SINGLE_OBJECT_MARK + _fingerprint(path)
 
 
 def latest_schema(record: str) -> dict[str, Any]:

@@ -13,6 +13,21 @@ def to_json(record: dict[str, Any]) -> str:
     return json.dumps(record, default=_plain, ensure_ascii=False, allow_nan=False)
 
 
+def from_json(line: str | bytes) -> dict[str, Any]:
+    """Return the record of a line as :func:`to_json` wrote it; times stay text.
+
+    Raises
+    ------
+    ValueError
+        The line is no JSON object.
+    """
+    record = json.loads(line)
+    if not isinstance(record, dict):
+        msg = f"a line holds {type(record).__name__}, expected a JSON object"
+        raise ValueError(msg)
+    return record
+
+
 def _plain(value: Any) -> str:
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")

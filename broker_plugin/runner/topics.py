@@ -37,24 +37,26 @@ def plan_topics(
         return TopicSpec(f"{prefix}.{name}", count, {**common, **config}, replication)
 
     kept = {"retention.ms": str(30 * _DAY_MS)}
+    # Small segments: compaction never touches the active one, and a restore reads it all.
+    state = {
+        "cleanup.policy": "compact",
+        "segment.bytes": str(128 << 20),
+        "min.cleanable.dirty.ratio": "0.3",
+        "delete.retention.ms": str(7 * _DAY_MS),
+    }
     return [
         spec("photometry", partitions, {"retention.ms": str(7 * _DAY_MS)}),
         spec("lightcurves", partitions, {"retention.ms": str(7 * _DAY_MS)}),
-        # Small segments: compaction never touches the active one, and a restore reads it all.
-        spec(
-            "changelog",
-            partitions,
-            {
-                "cleanup.policy": "compact",
-                "segment.bytes": str(128 << 20),
-                "min.cleanable.dirty.ratio": "0.3",
-                "delete.retention.ms": str(7 * _DAY_MS),
-            },
-        ),
+        spec("changelog", partitions, state),
+        spec("score-changelog", partitions, state),
+        spec("combine-changelog", partitions, state),
         spec("classifications", partitions, kept),
         spec("novelties", 1, kept),
+        spec("objects", partitions, kept),
         spec("dead-letters", 1, kept),
         spec("redriven", 1, {"cleanup.policy": "compact"}),
+        # How far each archive is loaded, one key a file: in the transactions of `bootstrap`.
+        spec("bootstrapped", 1, {"cleanup.policy": "compact"}),
         # A person's work, one key a label: compaction keeps every one for ever, age would not.
         spec("labels", 1, {"cleanup.policy": "compact"}),
     ]
@@ -191,6 +193,14 @@ def create_missing(bus: Bus, wanted: Sequence[TopicSpec]) -> list[str]:
     missing = [spec for spec in wanted if counts[spec.name] is None]
     bus.create_topics(missing)
     return [spec.name for spec in missing]
+
+
+def require_topics(bus: Bus, names: Sequence[str]) -> None:
+    """Raise TopicError for the first topic that does not exist."""
+    for name, count in bus.partition_counts(names).items():
+        if count is None:
+            msg = f"topic {name} does not exist: run '{CREATE_COMMAND}', or mend the prefix"
+            raise TopicError(msg)
 
 
 def check_stage_topics(bus: Bus, source_bus: Bus, stage: Stage, output_topics: Sequence[str]) -> None:

@@ -121,10 +121,18 @@ def make_folder(path: Path) -> None:
         raise InputError(msg) from error
 
 
+def observed_stars(
+    settings: SimulationSettings,
+) -> list[tuple[SimulatedObject, Exposures, Measurements]]:
+    """Return every star with its field's exposures and what is measured of it on each, without any alert."""
+    sights = _observe(settings, night_mjd(settings.start_date))
+    return [(sight.star, sight.exposures, sight.measured) for sight in sights]
+
+
 def _observe(settings: SimulationSettings, first_night: int) -> list[_Sight]:
     """Measure every star on every exposure of its field."""
     fields, stars = draw_population(settings)
-    exposures = _plan(settings, fields, first_night)
+    exposures = plan_fields(settings, fields, first_night)
     rebuilds = np.random.default_rng([settings.seed, 5]).uniform(0.4, 1.4, len(fields))
     open_stream = _stream_opener(settings)
     sights = []
@@ -135,7 +143,7 @@ def _observe(settings: SimulationSettings, first_night: int) -> list[_Sight]:
             rng,
             settings.profile,
             plan,
-            _model_magnitudes(star, plan, settings.profile.exposure_seconds),
+            model_magnitudes(star, plan, settings.profile.exposure_seconds),
             # In three fields of five the reference is rebuilt before the end.
             rebuild_night=first_night + int(rebuilds[star.field] * settings.n_nights),
             outlier_fraction=settings.outlier_fraction,
@@ -145,7 +153,7 @@ def _observe(settings: SimulationSettings, first_night: int) -> list[_Sight]:
     return sights
 
 
-def _plan(settings: SimulationSettings, fields: list[Field], first_night: int) -> list[Exposures]:
+def plan_fields(settings: SimulationSettings, fields: list[Field], first_night: int) -> list[Exposures]:
     """Schedule every field under one weather."""
     clear = clear_nights(
         np.random.default_rng([settings.seed, 3]), settings.n_nights, settings.clear_fraction
@@ -187,7 +195,7 @@ def _stream_opener(
     )
 
 
-def _model_magnitudes(star: SimulatedObject, plan: Exposures, exposure_seconds: float) -> FloatArray:
+def model_magnitudes(star: SimulatedObject, plan: Exposures, exposure_seconds: float) -> FloatArray:
     """Return the noise-free magnitude in the middle of each exposure, shape (n,)."""
     start_jd = plan.start_mjd_utc + MJD_ZERO_JD
     time_mjd = bmjd_tdb_from_utc_jd_start(start_jd, star.ra, star.dec, exposure_seconds)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import numpy as np
-
-from broker_plugin.lightcurve import epochs as ep
-from broker_plugin.lightcurve.header import BandHeader
-from broker_plugin.lightcurve.history import HEADERS, BandHistory
-from broker_plugin.lightcurve.windows import WindowSettings, due_windows
-from broker_plugin.records.codec import decode_photometry, encode_window
+from broker_plugin.lightcurve.colors import band_means
+from broker_plugin.lightcurve.header import BandHeader, packed_epochs
+from broker_plugin.lightcurve.history import HEADERS, BandHistory, Update
+from broker_plugin.lightcurve.incoming import IncomingEpochs
+from broker_plugin.lightcurve.windows import Remainder, WindowSettings, after_withdrawal, due_windows
+from broker_plugin.records.codec import encode_window
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.records.epoch import EpochArray, Origin
-from broker_plugin.records.photometry import ObjectPhotometry, object_key
-from broker_plugin.records.window import WINDOW_EPOCHS, Window
+from broker_plugin.records.photometry import object_key
+from broker_plugin.records.photometry_batch import BandRows, PacketHead, decode_photometry_batch
+from broker_plugin.records.window import WINDOW_EPOCHS, WITHDRAWAL, Window
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
 from broker_plugin.stages.tally import Tally
@@ -66,15 +67,18 @@ class AccumulateStage:
         """Merge a batch of photometry records; see :class:`broker_plugin.runner.protocols.Stage`."""
         tally = Tally()
         tally.count("photometry_consumed_total", len(batch))
-        for message in batch:
-            try:
-                photometry = decode_photometry(message.value or b"")
-            except ValueError as error:
-                self._put_aside(dead_letter(self.name, "undecodable_photometry", str(error), message), tally)
+        photometry = decode_photometry_batch([message.value for message in batch])
+        incoming = IncomingEpochs(photometry.epochs)
+        for message, packet in zip(batch, photometry.packets, strict=True):
+            if isinstance(packet, ValueError):
+                self._put_aside(dead_letter(self.name, "undecodable_photometry", str(packet), message), tally)
                 continue
             store = _PartitionStore(state, message.partition)
-            for band, epochs in photometry.bands.items():
-                self._add(photometry, band, epochs, store, tally, headers=passed_on(message))
+            # All bands first: a window tells the object's mean magnitude in each of them.
+            due = [w for rows in packet.bands for w in self._add(packet, rows, incoming, store, tally)]
+            for window in due:
+                tally.outputs.append(self._output(window, store, headers=passed_on(message)))
+                tally.count("windows_emitted_total", survey=window.survey, band=window.band, kind=window.kind)
         return tally.result()
 
     def partition_opened(self, partition: int, state: State) -> Iterable[Observation]:
@@ -87,48 +91,57 @@ class AccumulateStage:
 
     def _add(
         self,
-        photometry: ObjectPhotometry,
-        band: str,
-        epochs: EpochArray,
+        photometry: PacketHead,
+        rows: BandRows,
+        incoming: IncomingEpochs,
         store: _PartitionStore,
         tally: Tally,
-        *,
-        headers: Headers,
-    ) -> None:
-        good = ep.usable(epochs)
-        tally.count("epochs_rejected_total", int((~good).sum()), reason="non_finite")
-        if not good.any():
-            return
+    ) -> list[Window]:
+        """Merge a packet's epochs of one band, and return the windows that they made due."""
+        band = rows.band
         history = BandHistory(store, object_key(photometry.survey, photometry.object_id), band)
-        update = history.add(
-            epochs[good],
-            ra=photometry.ra,
-            dec=photometry.dec,
-            version=int(epochs["version"][0]),
-            max_epochs=self._settings.max_epochs,
-        )
-        for origin, n in zip(*np.unique(update.added["origin"], return_counts=True), strict=True):
+        update = incoming.merge_into(history, photometry, rows, self._settings.max_epochs)
+        n_rejected = rows.stop - rows.start - (0 if update is None else update.n_epochs)
+        if n_rejected:
+            tally.count("epochs_rejected_total", n_rejected, reason="non_finite")
+        if update is None:
+            return []
+        for origin in update.added["origin"].tolist() if len(update.added) else ():
             labels = {"survey": photometry.survey, "band": band, "origin": Origin(origin).name.lower()}
-            tally.count("epochs_added_total", int(n), **labels)
+            tally.count("epochs_added_total", **labels)
         tally.count("epochs_duplicate_total", update.n_repeated, survey=photometry.survey)
-        tally.count("epochs_expired_total", update.n_expired, survey=photometry.survey)
-        _count_objects(update.was, update.header.n_epochs, tally)
+        if update.n_expired:
+            tally.count("epochs_expired_total", update.n_expired, survey=photometry.survey)
+        _count_objects(update, tally)
 
-        header, windows = due_windows(update.header, history.light_curve, self._settings)
-        if not windows:
-            return
-        history.put_header(header)
-        for window_epochs in windows:
-            window = self._window(photometry, band, header, window_epochs)
-            key = object_key(photometry.survey, photometry.object_id)
-            tally.outputs.append(Output(self._windows_topic, key, encode_window(window), headers))
-            tally.count(
-                "windows_emitted_total", survey=photometry.survey, band=band, kind=self._settings.kind
-            )
+        header, remainder = update.header, None
+        if len(update.withdrawn):
+            header, remainder = after_withdrawal(header, history.light_curve, self._settings)
+        header, due = due_windows(header, history.light_curve, self._settings)
+        windows = [self._window(photometry, band, header, epochs) for epochs in due]
+        if remainder is not None:
+            windows.insert(0, self._remainder(photometry, band, header, update, remainder))
+        if windows:
+            history.put_header(header)
+        return windows
 
-    def _window(
-        self, photometry: ObjectPhotometry, band: str, header: BandHeader, epochs: EpochArray
+    def _output(self, window: Window, store: _PartitionStore, *, headers: Headers) -> Output:
+        key = object_key(window.survey, window.object_id)
+        if len(window.epochs):
+            window = replace(window, band_means=band_means(store, key, window.band, window.epochs))
+        return Output(self._windows_topic, key, encode_window(window), headers)
+
+    def _remainder(
+        self, photometry: PacketHead, band: str, header: BandHeader, update: Update, left: Remainder
     ) -> Window:
+        """Return what a withdrawal left, with the times of what is gone."""
+        return replace(
+            self._window(photometry, band, header, left.epochs),
+            kind=self._settings.kind if left.is_window else WITHDRAWAL,
+            withdrawn_mjd=tuple(update.withdrawn["time_mjd"].tolist()),
+        )
+
+    def _window(self, photometry: PacketHead, band: str, header: BandHeader, epochs: EpochArray) -> Window:
         return Window(
             survey=photometry.survey,
             object_id=photometry.object_id,
@@ -144,10 +157,11 @@ class AccumulateStage:
 
     def _census(self, partition: int, state: State, *, sign: int) -> list[Observation]:
         tally = Tally()
-        for _, packed in state.scan(partition, HEADERS):
-            n_epochs = BandHeader.unpack(packed).n_epochs
-            tally.count("objects", sign, state="ready" if n_epochs >= WINDOW_EPOCHS else "waiting")
-            tally.count("object_progress_ratio", sign, le=progress_bucket(n_epochs))
+        lengths = Counter(packed_epochs(packed) for _, packed in state.scan(partition, HEADERS))
+        for n_epochs, n in lengths.items():
+            ready = "ready" if n_epochs >= WINDOW_EPOCHS else "waiting"
+            tally.count("objects", sign * n, state=ready)
+            tally.count("object_progress_ratio", sign * n, le=progress_bucket(n_epochs))
         return list(tally.result().observations)
 
     def _put_aside(self, letter: DeadLetter, tally: Tally) -> None:
@@ -164,15 +178,18 @@ def progress_bucket(n_epochs: int) -> str:
     return repr(PROGRESS_BUCKETS[bisect_left(PROGRESS_BUCKETS, n_epochs / WINDOW_EPOCHS)])
 
 
-def _count_objects(was: int, now: int, tally: Tally) -> None:
+def _count_objects(update: Update, tally: Tally) -> None:
     """Move the gauges of waiting and ready objects; an object counts once a band."""
+    was, now = update.was, update.header.n_epochs
+    if was == now and not update.is_new:
+        return
     before, after = progress_bucket(was), progress_bucket(now)
-    if was == 0 or before != after:
+    if update.is_new or before != after:
         tally.count("object_progress_ratio", 1, le=after)
-        if was:
+        if not update.is_new:
             tally.count("object_progress_ratio", -1, le=before)
-    if was == 0:
+    if update.is_new:
         tally.count("objects", 1, state="waiting")
-    if was < WINDOW_EPOCHS <= now:
-        tally.count("objects", -1, state="waiting")
-        tally.count("objects", 1, state="ready")
+    became_ready = int(now >= WINDOW_EPOCHS) - int(was >= WINDOW_EPOCHS)  # -1 after a withdrawal
+    tally.count("objects", -became_ready, state="waiting")
+    tally.count("objects", became_ready, state="ready")

@@ -50,7 +50,7 @@ class IngestStage:
         clock: Callable[[], float] | None = None,
     ) -> None:
         self.input_topics: Sequence[str] = tuple(input_topics)
-        self._photometry_topic = f"{prefix}.photometry"
+        self._prefix = prefix
         self._dead_letter_output = dead_letter_output(prefix)
         self._cuts = cuts if cuts is not None else QualityCuts()
         self._decoder = Decoder(schemas)
@@ -81,7 +81,7 @@ class IngestStage:
                 if isinstance(result, Rejected):
                     tally.count("alerts_rejected_total", reason=result.reason)
                 else:
-                    tally.outputs.append(self._photometry(result, headers))
+                    tally.outputs.append(photometry_output(self._prefix, result, headers))
                     tally.count("alerts_published_total", survey=entry.survey)
         for reason, count in measured.epochs_rejected.items():
             tally.count("epochs_rejected_total", count, reason=reason)
@@ -106,6 +106,8 @@ class IngestStage:
         tally.count("alerts_consumed_total", survey="unknown")
         tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
-    def _photometry(self, photometry: ObjectPhotometry, headers: Headers) -> Output:
-        key = object_key(photometry.survey, photometry.object_id)
-        return Output(self._photometry_topic, key, encode_photometry(photometry), headers)
+
+def photometry_output(prefix: str, photometry: ObjectPhotometry, headers: Headers = ()) -> Output:
+    """Return a record of the photometry topic, keyed by its object."""
+    key = object_key(photometry.survey, photometry.object_id)
+    return Output(f"{prefix}.photometry", key, encode_photometry(photometry), headers)

@@ -20,7 +20,8 @@ class Tally:
 
     def count(self, name: str, value: int = 1, /, **labels: str) -> None:
         """Add to a counter or gauge."""
-        self.counts[name, tuple(sorted(labels.items()))] += value
+        ordered = sorted(labels.items()) if len(labels) > 1 else labels.items()
+        self.counts[name, tuple(ordered)] += value
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add one value to a histogram."""

@@ -35,6 +35,8 @@ def passed_on(message: Message) -> Headers:
 def delays(windows: Sequence[Window], messages: Sequence[Message]) -> Iterator[Observation]:
     """Yield when each window's alert was exposed, and when it was consumed, as far as that is known.
 
+    A window that no alert brought, but an archive's history, says nothing about how quick we are.
+
     Parameters
     ----------
     windows : sequence of Window
@@ -51,8 +53,9 @@ def delays(windows: Sequence[Window], messages: Sequence[Message]) -> Iterator[O
     seconds = (mjd_tai - _MJD_1970) * _DAY_SECONDS - tai_minus_utc(mjd_tai)
     for window, message, exposed_at in zip(windows, messages, seconds.tolist(), strict=True):
         labels = {"survey": window.survey}
-        if np.isfinite(exposed_at):
+        consumed = passed_on(message)
+        if consumed and np.isfinite(exposed_at):
             yield Observation("exposure_to_publish_seconds", exposed_at, labels)
-        for _, digits in passed_on(message):
+        for _, digits in consumed:
             if digits.isdigit() and len(digits) < 16:
                 yield Observation("consume_to_publish_seconds", int(digits) / 1000, labels)

@@ -25,6 +25,7 @@ _TOPICS = {
     "lightcurve": "lightcurves",
     "classification": "classifications",
     "novelty": "novelties",
+    "object": "objects",
     "dead_letter": "dead-letters",
     "label": "labels",
 }

@@ -38,6 +38,8 @@ def sound() -> Counts:
         ("epochs_rejected_total", 1, {"reason": "non_finite"}),
         ("epochs_rejected_total", 99, {"reason": "low_rb"}),
         ("windows_emitted_total", 5, {"survey": "ztf", "band": "r", "kind": "latest"}),
+        ("windows_emitted_total", 2, {"survey": "lsst", "band": "r", "kind": "withdrawal"}),
+        ("withdrawals_total", 2, {}),
         ("annotations_total", 3, {"class": "EW"}),
         ("windows_skipped_total", 1, {"reason": "constant"}),
         ("dead_letters_total", 1, {"stage": "score", "reason": "undecodable_window"}),
@@ -62,6 +64,7 @@ def test_everything_is_accounted_for(sound) -> None:
         ("epochs_duplicate_total", "epochs"),
         ("epochs_added_total", "epochs"),
         ("annotations_total", "windows"),
+        ("withdrawals_total", "windows"),
         ("windows_emitted_total", "windows"),
     ],
 )
@@ -96,3 +99,18 @@ def test_an_offline_run_balances(tmp_path) -> None:
     assert sheets[0].came_in == simulated.alerts
     assert all(sheet.came_in > 0 for sheet in sheets)
     assert any(where.startswith("dead: ") for where in sheets[1].went)
+
+
+def test_annotations_of_bands_are_combined_or_accounted_for() -> None:
+    """Four published, one a repeat to the combination and one damaged; without the stage no balance."""
+    published = ("annotations_published_total", 4, {"change": "new"})
+    assert not any(b.what == "annotations" for b in balances(counts(published)))
+    rows = [
+        published,
+        ("combined_total", 2, {"periods": "single"}),
+        ("combined_withheld_total", 1, {"reason": "repeated"}),
+        ("dead_letters_total", 1, {"stage": "combine", "reason": "undecodable_annotation"}),
+    ]
+    balance = balances(counts(*rows))[-1]
+    assert (balance.what, balance.balanced) == ("annotations", True)
+    assert balances(counts(*rows[:-1]))[-1].missing == 1

@@ -118,7 +118,7 @@ def test_from_the_classification_to_lasair_over_a_restart(config, lasair, tmp_pa
     assert sorted(lasair.stored) == [1, 3]
     assert json.loads(lasair.stored[1]["classdict"])["annotation_id"] == star(1).annotation_id
 
-    publish(bus, star(1, energy=1.0), star(3, novel=True))
+    publish(bus, star(1, energy=1.0), star(3, novel=True, energy=30.0))
     work()
     assert lasair.stored[1]["explanation"] != ""
     assert lasair.stored[3]["classification"] == "NOVEL"

@@ -9,7 +9,7 @@ import pytest
 
 from broker_plugin.app.forward import Attempt, Forwarder
 from broker_plugin.app.kafka_courier import KafkaCourier
-from broker_plugin.errors import BrokerUnreachableError, FatalBusError, TopicError
+from broker_plugin.errors import AccessError, BrokerUnreachableError, FatalBusError, TopicError
 from broker_plugin.records.codec import decode_dead_letter
 from broker_plugin.runner.bus import TopicSpec, read_topic
 from broker_plugin.runner.memory import MemoryBus
@@ -244,6 +244,7 @@ def test_kafka_courier_keeps_key_value_and_headers() -> None:
     ("error", "trouble"),
     [
         (BrokerUnreachableError("no answer"), "unreachable"),
+        (AccessError("no such password"), "blocked"),
         (TopicError("no rights"), "blocked"),
         (FatalBusError("broken"), "blocked"),
     ],

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from broker_plugin.app.live import build_runners, kafka_bus, source_bus
+from broker_plugin.app.live import build_runners, kafka_bus, source_bus, wanted_topics
 from broker_plugin.config import Config, load_config
 from broker_plugin.errors import ConfigurationError
 from broker_plugin.records.codec import encode_window
@@ -70,13 +72,21 @@ def test_the_source_is_ours_unless_something_is_set() -> None:
     assert "fetch.wait.max.ms" not in kafka_bus(config())._settings.consumer_options("g")
 
 
-def test_a_shadow_scores_the_windows_of_another_prefix() -> None:
-    """Its group and all that it publishes are its own."""
-    shadow = config(PREFIX="new", SCORE__INPUT_TOPIC="p.lightcurves", SCORE__THREADS="1")
-    (runner,) = build_runners(shadow, ["score"], NullSensor(), bus=MemoryBus(), source=None)
+def test_a_shadow_scores_the_same_windows_into_topics_of_its_own() -> None:
+    """Its group, its state and all that it publishes are its own; its topics are planned with the others."""
+    both = config(PREFIX="p", SHADOW__BUNDLE="default", SCORE__THREADS="1")
+    (runner,) = build_runners(both, ["shadow"], NullSensor(), bus=MemoryBus(), source=None)
     assert runner._stage.input_topics == ("p.lightcurves",)
-    assert runner._settings.group("score") == "new.score"
+    assert runner._stage.changelog_topic == "p-shadow.score-changelog"
+    assert runner._settings.group("shadow") == "p.shadow"
     message = Message("p.lightcurves", 0, 0, None, encode_window(window()))
-    topics = {output.topic for output in runner._stage.step([message], DictState()).outputs}
-    assert "new.classifications" in topics
-    assert topics <= {"new.classifications", "new.novelties"}
+    result = runner._stage.step([message, replace(message, value=b"x")], DictState())
+    topics = {output.topic for output in result.outputs}
+    assert topics == {"p-shadow.classifications", "p.dead-letters"}
+    assert [o.name for o in result.observations] == ["dead_letters_total"]
+    planned = {spec.name: spec.partitions for spec in wanted_topics(both)}
+    assert {name: planned[name] for name in planned if name.startswith("p-shadow.")} == {
+        "p-shadow.classifications": 8, "p-shadow.novelties": 1, "p-shadow.score-changelog": 8
+    }  # fmt: skip
+    assert planned["p.score-changelog"] == planned["p.lightcurves"]
+    assert not [spec.name for spec in wanted_topics(config(PREFIX="p")) if "shadow" in spec.name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,29 @@ def test_the_latest_annotation_is_what_the_list_shows(store: Store) -> None:
         row = connection.execute("SELECT * FROM objects").fetchone()
 
     assert (row["energy"], row["novel"], row["ever_novel"], row["n_annotations"]) == (3.0, 0, 1, 2)
+
+
+def test_a_withdrawn_novelty_leaves_the_novel_ones_and_keeps_its_light_curve(store: Store) -> None:
+    """Its record has no light curve and no later epoch: the revision decides, in whatever order they come."""
+    first = record(1, 2, revision=1, novel=True)
+    gone = record(1, 2, revision=2, novel=True, withdrawn=True, supersedes=first["annotation_id"])
+    gone |= {name: [] for name in ("time_mjd", "mag", "magerr", "phase", "reconstruction_mag")}
+    earlier = {**record(1, 0, revision=3, changes=("epochs",)), "processed_at": PROCESSED_MS + 10_000}
+    with store.writing() as connection:
+        intake.put_annotation(connection, gone)
+        intake.put_annotation(connection, first)
+    with store.reading() as connection:
+        row = connection.execute("SELECT * FROM objects").fetchone()
+        curve = connection.execute("SELECT data FROM curves").fetchone()["data"]
+    assert (row["novel"], row["ever_novel"], row["flags"].split()[-1]) == (0, 1, "withdrawn")
+    assert len(unpack(curve)) == 200
+
+    with store.writing() as connection:
+        intake.put_annotation(connection, earlier)
+        intake.put_window(connection, replace(WINDOW, kind="withdrawal", epochs=WINDOW.epochs[:0]))
+    with store.reading() as connection:
+        row = connection.execute("SELECT * FROM objects").fetchone()
+    assert (row["annotation_id"], row["revision"]) == (earlier["annotation_id"], 3)
 
 
 def test_a_light_curve_comes_back_exactly(store: Store) -> None:

@@ -55,6 +55,25 @@ def test_changes_count_what_was_written(store: Store) -> None:
     assert store.changes == first
 
 
+def test_a_store_of_the_first_version_goes_on(store: Store) -> None:
+    """It had no revisions; its rows stay, and the next revision takes their place."""
+    with store.writing() as connection:
+        put_annotation(connection, record(1))
+    store.close()
+    with sqlite3.connect(store.path) as old:
+        old.execute("ALTER TABLE objects DROP COLUMN revision")
+        old.execute("PRAGMA user_version = 1")
+
+    again = Store(store.path)
+    with again.writing() as connection:
+        put_annotation(connection, record(1, 1, revision=1))
+    with again.reading() as connection:
+        assert connection.execute("SELECT revision FROM objects").fetchone()[0] == 1
+        assert connection.execute("SELECT count(*) FROM annotations").fetchone()[0] == 2
+    again.close()
+    Store(store.path).close()
+
+
 def test_another_programs_file_is_left_alone(tmp_path: Path) -> None:
     """Somebody names the wrong file."""
     path = tmp_path / "other.sqlite"

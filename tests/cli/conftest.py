@@ -5,7 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -54,6 +57,25 @@ def call() -> Call:
         return result
 
     return run
+
+
+@contextmanager
+def stopped_when(done: Callable[[], bool]) -> Iterator[None]:
+    """Send this process SIGTERM, inside of the block, once something is done or a minute is over."""
+    before = signal.getsignal(signal.SIGTERM)
+
+    def wait_then_stop() -> None:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline and not done():
+            time.sleep(0.05)
+        while signal.getsignal(signal.SIGTERM) is before:  # else the signal would end the tests
+            time.sleep(0.05)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    helper = threading.Thread(target=wait_then_stop)
+    helper.start()
+    yield
+    helper.join()
 
 
 @pytest.fixture

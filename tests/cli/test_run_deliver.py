@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -17,7 +13,7 @@ from broker_plugin.runner.bus import TopicSpec, read_topic
 from broker_plugin.runner.memory import MemoryBus
 from broker_plugin.runner.protocols import Output
 from broker_plugin.runner.topics import create_missing
-from tests.cli.conftest import Call
+from tests.cli.conftest import Call, stopped_when
 from tests.filters.examples import annotation
 
 TEXT = """
@@ -45,20 +41,8 @@ def test_deliver_until_told_to_stop(
     producer = bus.producer()
     producer.send(Output("variables.classifications", b"k", encode_classification(annotation(), 0)))
     producer.flush()
-    before = signal.getsignal(signal.SIGTERM)
-
-    def wait_then_stop() -> None:
-        deadline = time.monotonic() + 60
-        while time.monotonic() < deadline and not list(read_topic(elsewhere, "user.there")):
-            time.sleep(0.05)
-        while signal.getsignal(signal.SIGTERM) is before:  # else the signal would end the tests
-            time.sleep(0.05)
-        os.kill(os.getpid(), signal.SIGTERM)
-
-    helper = threading.Thread(target=wait_then_stop)
-    helper.start()
-    result = call("run", "--stages", "deliver", "--config", path)
-    helper.join()
+    with stopped_when(lambda: bool(list(read_topic(elsewhere, "user.there")))):
+        result = call("run", "--stages", "deliver", "--config", path)
     assert result.exit_code == 0, result.stderr
     assert "running deliver, forward-there" in result.stderr
     (here,) = read_topic(bus, "variables.output.here")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,11 +12,12 @@ import pytest
 
 from broker_plugin.cli.following import follow
 from broker_plugin.records.codec import encode_classification, encode_novelty
+from broker_plugin.records.object_annotation import encode_object
 from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.memory import MemoryBus
 from broker_plugin.runner.protocols import Output
 from tests.cli.conftest import Call
-from tests.records.examples import ANNOTATION, NOVELTY
+from tests.records.examples import ANNOTATION, NOVELTY, OBJECT
 
 
 def fill(bus: MemoryBus, topic: str, values: list[bytes]) -> None:
@@ -133,3 +135,31 @@ def test_aborted_records_are_not_shown() -> None:
         producer.commit() if commit else producer.abort()
     values = [m.value for m in follow(bus, "t", from_beginning=True, stop_at_end=True)]
     assert values == [b"yes", b"also"]
+
+
+def test_objects_for_people_and_machines(call: Call, tmp_path: Path) -> None:
+    """One line an object, the bands in brackets; filters judge it; JSON has all fields."""
+    path = tmp_path / "objects.avro"
+    path.write_bytes(encode_object(OBJECT, 1_767_225_600_000))
+    (line,) = call("subscribe", "--file", path).stdout.splitlines()
+    for part in (
+        "NOVEL",
+        "ztf ZTF18abcdefg",
+        "ECL   75% (r ECL)",
+        "p 0.031",
+        "known as V1 (EA)",
+        "revision 3",
+    ):
+        assert part in line
+    assert call("subscribe", "--file", path, "--filter", "class=RRAB").stdout == ""
+    found = call("subscribe", "--file", path, "--json", "--filter", "class=ECL flags=one_band")
+    assert json.loads(found.stdout)["bands"][0]["band"] == "r"
+
+
+def test_an_object_that_is_taken_back(call: Call, tmp_path: Path) -> None:
+    """Nothing is left to say of it but that."""
+    gone = replace(OBJECT, bands=(), probabilities={}, predicted_class="", withdrawn=True, novel=False)
+    path = tmp_path / "objects.avro"
+    path.write_bytes(encode_object(gone, 1_767_225_600_000))
+    (line,) = call("subscribe", "--file", path).stdout.splitlines()
+    assert line.startswith("WITHDRAWN  ztf ZTF18abcdefg")

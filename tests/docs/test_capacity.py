@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.capacity import BUSY, SCENARIOS, SHIPPED, names, need, read_results, tables, write_into
+from benchmarks.capacity import BUSY, SCENARIOS, SHIPPED, names, need, read_results, tables
+from benchmarks.pages import write_into
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "capacity.md"
 
@@ -22,7 +23,7 @@ def figures(**changed: float) -> dict[str, float]:
 def test_page_has_the_tables_of_the_shipped_figures() -> None:
     """After new figures: python -m benchmarks.capacity --write docs/capacity.md."""
     page = PAGE.read_text()
-    assert write_into(page, tables(read_results([SHIPPED]))) == page
+    assert write_into(page, "capacity", tables(read_results([SHIPPED]))) == page
 
 
 def test_cores_and_windows() -> None:
@@ -67,4 +68,4 @@ def test_later_results_win_and_missing_ones_are_named(tmp_path: Path) -> None:
 def test_a_page_without_a_mark_is_refused() -> None:
     """Rather than left as it is."""
     with pytest.raises(SystemExit, match="capacity: measured"):
-        write_into("# Capacity\n", tables(read_results([SHIPPED])))
+        write_into("# Capacity\n", "capacity", tables(read_results([SHIPPED])))

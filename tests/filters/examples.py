@@ -31,6 +31,7 @@ def annotation(
             "novel": False,
             "p_value": 0.4,
             "quality_flags": (),
+            "first_epoch_mjd": 57001.5,  # 1000 days: a window that resolves its periods
             **changes,
         },
     )

@@ -22,12 +22,23 @@ def test_changes_that_matter() -> None:
     before = annotation()
     seen = Seen.of(before)
     assert not is_news(annotation(energy=99.0, period_days=0.5049, mean_mag=12.0), seen)
+    assert not is_news(annotation(novel=True, energy=before.energy + 0.5), seen)  # noise about a threshold
+    assert not is_news(annotation(probabilities={"ECL": 0.52, "RRAB": 0.48}), seen)
     assert is_news(annotation(period_days=0.5051), seen)
     assert is_news(annotation(period_days=1.0), seen)
     assert is_news(annotation(period_days=None), seen)
-    assert is_news(annotation(novel=True), seen)
+    assert is_news(annotation(novel=True, energy=before.energy + 2), seen)
     assert is_news(annotation(probabilities={"ECL": 1.0}), seen)
     assert is_news(before, Seen.of(annotation(period_days=None)))
+
+
+def test_a_withdrawal_is_news_to_whoever_was_told() -> None:
+    """Once, and not to others; what comes after it is news, whatever it says."""
+    before, gone = annotation(), annotation(withdrawn=True)
+    assert is_news(gone, Seen.of(before))
+    assert not is_news(gone, None)
+    assert not is_news(gone, Seen.of(gone))
+    assert is_news(before, Seen.of(gone))
 
 
 def test_trial_counts_each_clause_and_what_is_left() -> None:

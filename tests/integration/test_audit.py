@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from broker_plugin.app.audit import audit
 from broker_plugin.app.stages import build_stages
 from broker_plugin.config import load_config
 from broker_plugin.lightcurve.windows import WindowSettings
-from broker_plugin.records.codec import decode_window
+from broker_plugin.records.codec import decode_classification, decode_window, encode_classification
 from broker_plugin.runner.memory import MemoryBus
 from broker_plugin.runner.protocols import Output
 from broker_plugin.stages.accumulate import AccumulateStage
@@ -18,9 +20,8 @@ from tests.stages.test_accumulate import photometry
 SETTINGS = WindowSettings(rescore_after=50)
 
 
-@pytest.fixture
-def installation(tmp_path) -> MemoryBus:
-    """Three objects with 300 epochs each, accumulated and scored."""
+def install(folder, publish: str) -> MemoryBus:
+    """Return three objects with 300 epochs each, accumulated and scored."""
     bus = MemoryBus()
     create_topics(bus, "t", partitions=2)
     producer = bus.producer()
@@ -28,18 +29,57 @@ def installation(tmp_path) -> MemoryBus:
         for name in ("ZTF18aaaaaaa", "ZTF18aaaaaab", "ZTF18aaaaaac"):
             producer.send(Output("t.photometry", f"ztf/{name}".encode(), photometry(name, [i], i)))
     producer.flush()
-    config = load_config(None, {"BROKER_PLUGIN_PREFIX": "t"})
-    run_until_idle(bus, "t", [AccumulateStage("t", SETTINGS), *build_stages(config, ["score"])], tmp_path)
+    run_until_idle(bus, "t", [AccumulateStage("t", SETTINGS), *score_stages(publish)], folder)
     return bus
 
 
-def test_sound_installation_has_no_problems(installation) -> None:
-    """Windows at 200, 250 and 300 epochs of three objects, each annotated once."""
-    report = audit(installation, "t", SETTINGS)
+def score_stages(publish: str):
+    config = load_config(None, {"BROKER_PLUGIN_PREFIX": "t", "BROKER_PLUGIN_SCORE__PUBLISH": publish})
+    return build_stages(config, ["score"])
+
+
+@pytest.fixture
+def installation(tmp_path) -> MemoryBus:
+    """As installed, it publishes changes only."""
+    return install(tmp_path, "changes")
+
+
+@pytest.mark.parametrize(("publish", "annotations"), [("changes", 3), ("all", 9)])
+def test_sound_installation_has_no_problems(tmp_path, publish, annotations) -> None:
+    """Windows at 200, 250 and 300 epochs of three objects; of each one annotation, or one a window."""
+    installation = install(tmp_path, publish)
+    (stage,) = score_stages(publish)
+
+    report = audit(installation, "t", SETTINGS, publish=publish, stage=stage)
 
     assert report.problems == []
-    assert (report.photometry, report.windows, report.annotations) == (900, 9, 9)
+    assert (report.photometry, report.windows, report.annotations) == (900, 9, annotations)
     assert report.state_keys > 9
+
+
+def test_a_broken_chain_of_revisions_is_named(installation) -> None:
+    """Somebody wrote a revision that supersedes nothing: chain, novelties and memory do not fit it."""
+    message = committed(installation, "t", "classifications")[0]
+    forged = replace(decode_classification(message.value), revision=3, changes=("model",), novel=True)
+    producer = installation.producer()
+    producer.send(Output(message.topic, message.key, encode_classification(forged, 0)))
+    producer.flush()
+
+    problems = audit(installation, "t", SETTINGS).problems
+
+    assert any("is revision 3 and supersedes None, expected revision 2" in p for p in problems), problems
+    assert any(p.startswith("novelties: 1 missing") for p in problems), problems
+    assert any(p.startswith("memory: of 1 light curves") for p in problems), problems
+
+
+def test_a_stage_that_kept_its_word_to_itself_is_named(tmp_path) -> None:
+    """What one model has published is not what another one would have."""
+    installation = install(tmp_path, "changes")
+    (stage,) = score_stages("all")
+
+    problems = audit(installation, "t", SETTINGS, stage=stage).problems
+
+    assert any(p.startswith("classifications, computed again: 6 missing") for p in problems), problems
 
 
 @pytest.mark.parametrize("topic", ["lightcurves", "classifications"])

@@ -101,7 +101,7 @@ def test_from_topics_to_annotations_and_a_clean_stop(kafka_bootstrap, prefix, tm
     )
     annotations = [json.loads(line) for line in shown.splitlines()]
     assert {a["object_id"] for a in annotations} <= _objects(tmp_path / "nights" / "truth.csv")
-    assert len({a["annotation_id"] for a in annotations}) == len(annotations) > held > 0
+    assert len({a["annotation_id"] for a in annotations}) == len(annotations) >= held > 0
     assert "all as they must be" in installation("audit")
     shown = installation("state", "show", annotations[0]["object_id"])
     assert "/200 ready" in shown

@@ -80,6 +80,15 @@ def test_record() -> None:
     assert timedelta(seconds=-69.2 - 500) < away < timedelta(seconds=-69.1 + 500)
 
 
+def test_a_withdrawal_says_nothing_of_the_object() -> None:
+    """An empty list is the only way in their schema; which message does not hold stands in the parameters."""
+    gone = annotation(novel=True, withdrawn=True, revision=2, supersedes="ab" * 16, changes=("withdrawn",))
+    record = read(FORMAT.translate(publication(gone)).value)
+    assert record["classifications"] == []
+    parameters = json.loads(record["classifierParams"])
+    assert (parameters["withdrawn"], parameters["supersedes"], parameters["revision"]) == (True, "ab" * 16, 2)
+
+
 def test_ingest_time_that_nobody_told_is_null() -> None:
     """Never a made-up time."""
     assert read(FORMAT.translate(publication(annotation())).value)["brokerIngestTimestamp"] is None

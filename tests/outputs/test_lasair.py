@@ -72,6 +72,18 @@ def test_novelty_has_a_word_of_its_own() -> None:
     assert record["explanation"].endswith("Doubts: phase gap.")
 
 
+def test_a_withdrawal_replaces_what_lasair_holds() -> None:
+    """Their table has one annotation an object: its last word must be that there is none."""
+    record = FORMAT.annotation(
+        annotation(novel=True, withdrawn=True, revision=2, supersedes="ab" * 16, changes=("withdrawn",))
+    )
+    assert record["classification"] == "WITHDRAWN"
+    assert record["explanation"].startswith(
+        "Taken back: the survey has withdrawn epochs in r under annotation abab"
+    )
+    assert (record["classdict"]["withdrawn"], record["classdict"]["revision"]) == (True, 2)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

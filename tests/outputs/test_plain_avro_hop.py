@@ -13,6 +13,7 @@ import fastavro
 import pytest
 from jsonschema import Draft202012Validator
 
+from broker_plugin.annotate.compose import withdrawn_novelty
 from broker_plugin.outputs import AvroFormat, HopFormat, JsonFormat, Publication
 from broker_plugin.records import schemas
 from broker_plugin.records.codec import annotation_from_record, encode_classification, encode_novelty
@@ -34,7 +35,7 @@ KINDS = pytest.mark.parametrize("kind", ["classification", "novelty"])
 
 
 def json_schema(kind: str) -> dict:
-    path = schemas.schema_directory() / "json" / f"{kind}.v1.schema.json"
+    path = schemas.schema_directory() / "json" / f"{kind}.v2.schema.json"
     return json.loads(path.read_text())
 
 
@@ -151,3 +152,27 @@ def test_hop_id_is_a_function_of_topic_and_annotation() -> None:
     assert ids[0] == ids[1]
     assert len(set(ids)) == 3
     assert uuid.UUID(bytes=ids[0]).version == 5
+
+
+@KINDS
+def test_a_withdrawal_is_told_in_every_form_of_ours(kind) -> None:
+    """JSON is valid and says so; Avro has the field; hop gives it an id of its own."""
+    former = replace(ANNOTATION, revision=1, changes=("new",))
+    gone = replace(
+        former, revision=2, supersedes=former.annotation_id, changes=("withdrawn",), withdrawn=True
+    )
+    value = (
+        encode_novelty(withdrawn_novelty(gone), NOW_MS)
+        if kind == "novelty"
+        else encode_classification(gone, NOW_MS)
+    )
+    sent = Publication(kind, schemas.decode(kind, value), gone)
+
+    record = json.loads(JsonFormat().translate(sent).value)
+    Draft202012Validator(json_schema(kind)).validate(record)
+    assert (record["withdrawn"], record["supersedes"]) == (True, former.annotation_id)
+    avro = schemas.decode(kind, AvroFormat("container").translate(sent).value)
+    assert (avro["withdrawn"], avro["revision"], avro["changes"]) == (True, 2, ["withdrawn"])
+    before = Publication(kind, sent.record, former)
+    ids = [dict(HopFormat("t").translate(each).headers)["_id"] for each in (before, sent)]
+    assert ids[0] != ids[1]

@@ -8,6 +8,8 @@ from broker_plugin.records.annotation import Annotation, Novelty, PeriodCandidat
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.records.epoch import make_epochs
 from broker_plugin.records.label import Label
+from broker_plugin.records.match import CatalogueMatch
+from broker_plugin.records.object_annotation import BandOpinion, ObjectAnnotation
 from broker_plugin.records.photometry import ObjectPhotometry
 from broker_plugin.records.window import Window
 
@@ -112,4 +114,54 @@ LABEL = Label(
     predicted_class="ECL",
     energy=12.5,
     period_days=None,
+)
+
+OBJECT = ObjectAnnotation(
+    survey="ztf",
+    object_id="ZTF18abcdefg",
+    ra=1.5,
+    dec=-2.5,
+    alert_id="595147624915010001",
+    alert_time_mjd=58001.5,
+    bands=(
+        BandOpinion(
+            band="r",
+            annotation_id="ef" * 16,
+            window_id=WINDOW.window_id,
+            revision=2,
+            alert_time_mjd=58001.5,
+            first_epoch_mjd=58000.0,
+            last_epoch_mjd=58001.5,
+            n_epochs_total=220,
+            predicted_class="ECL",
+            probabilities={"CEPH": 0.25, "ECL": 0.75},
+            energy=12.5,
+            energy_percentile=97.5,
+            p_value=0.03125,
+            novel=True,
+            period_days=None,
+            fold_days=0.5,
+            period_method="search",
+            log10_false_alarm=-1.5,
+            mean_mag=15.5,
+            std_mag=0.5,
+            quality_flags=("no_significant_period",),
+            model_name="default",
+            model_version="1",
+            model_digest="ab" * 32,
+        ),
+    ),
+    probabilities={"CEPH": 0.25, "ECL": 0.75},
+    predicted_class="ECL",
+    p_value=0.03125,
+    novel=True,
+    period_days=None,
+    period_agreement="none",
+    colours={"colour_g_r": 0.5},
+    catalogue_match=CatalogueMatch("V1", 0.25, False, known_class="EA", gaia_bp_rp=0.75),
+    quality_flags=("one_band",),
+    revision=3,
+    supersedes="cd" * 16,
+    withdrawn=False,
+    code_version="0.1.0",
 )

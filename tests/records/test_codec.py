@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
+import subprocess
+import sys
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 
@@ -12,8 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker_plugin.records import codec, label, schemas
+from broker_plugin.records import codec, label, object_annotation, schemas
 from broker_plugin.records.annotation import Neighbour
+from broker_plugin.records.color import BandMean
+from broker_plugin.records.match import CatalogueMatch
 from tests.records import examples
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -33,6 +38,11 @@ KINDS = {
     ),
     "dead_letter": (examples.DEAD_LETTER, codec.encode_dead_letter, codec.decode_dead_letter),
     "label": (examples.LABEL, label.encode_label, label.decode_label),
+    "object": (
+        examples.OBJECT,
+        lambda value, framing: object_annotation.encode_object(value, 1_767_225_600_000, framing),
+        object_annotation.decode_object,
+    ),
 }
 
 
@@ -120,6 +130,29 @@ def test_neighbours_survive_and_are_none_before_the_second_version() -> None:
     assert old.neighbours == ()
 
 
+def test_what_is_known_of_the_star_survives() -> None:
+    """A catalogue's star, half of it not known, and mean magnitudes; older records have neither."""
+    match = CatalogueMatch("V1", 0.25, True, "RRab", 0.5, gaia_bp_rp=0.75)
+    means = {"g": BandMean(15.5, None, 1), "r": BandMean(15.0, 0.125, 200)}
+    annotation = replace(
+        examples.ANNOTATION,
+        catalogue_name="mine",
+        catalogue_digest="cd" * 32,
+        catalogue_match=match,
+        band_means=means,
+    )
+    assert codec.decode_classification(codec.encode_classification(annotation, 0)) == annotation
+    record = next(fastavro.reader(io.BytesIO(codec.encode_classification(annotation, 0))))
+    assert record["catalogue_match"]["class"] == "RRab"
+    assert record["catalogue_match"]["gaia_abs_g_mag"] is None
+    window = replace(examples.WINDOW, band_means=means)
+    assert codec.decode_window(codec.encode_window(window)).band_means == means
+    assert window.window_id == examples.WINDOW.window_id
+    old = codec.decode_classification((SAMPLES / "classification.v2.avro").read_bytes())
+    assert (old.catalogue_name, old.catalogue_match, old.band_means) == (None, None, None)
+    assert codec.decode_window((SAMPLES / "lightcurve.v1.avro").read_bytes()).band_means is None
+
+
 def test_foreign_schema_is_named() -> None:
     """A fingerprint that is not shipped is told with what is."""
     with pytest.raises(ValueError, match=r"0000000000000000 is not a shipped photometry schema \(v1.avsc\)"):
@@ -150,3 +183,41 @@ def test_another_kind_of_record_is_told_in_one_short_line() -> None:
     with pytest.raises(ValueError, match="not a classification record") as error:
         codec.decode_classification(codec.encode_novelty(examples.NOVELTY, 0))
     assert len(str(error.value)) < 300
+
+
+def test_revisions_survive_and_nobody_counted_them_before_the_third_version() -> None:
+    """What supersedes what, and a withdrawal; bytes of earlier versions say nothing of it."""
+    revised = replace(
+        examples.ANNOTATION, revision=3, supersedes="ab" * 16, changes=("class", "period"), withdrawn=True
+    )
+    assert codec.decode_classification(codec.encode_classification(revised, 0)) == revised
+    old = codec.decode_classification((SAMPLES / "classification.v2.avro").read_bytes())
+    assert (old.revision, old.supersedes, old.changes, old.withdrawn) == (0, None, (), False)
+    assert old.annotation_id == examples.ANNOTATION.annotation_id
+
+
+def test_what_a_withdrawal_left_survives() -> None:
+    """No epoch at all, and the times of what is gone; windows of the first version withdrew nothing."""
+    left = replace(examples.WINDOW, kind="withdrawal", epochs=examples.EPOCHS[:0], withdrawn_mjd=(58000.5,))
+    assert_same(codec.decode_window(codec.encode_window(left)), left)
+    assert codec.decode_window((SAMPLES / "lightcurve.v1.avro").read_bytes()).withdrawn_mjd == ()
+
+
+def test_equal_values_are_equal_bytes_in_every_process() -> None:
+    """Whatever order Python's sets have: a worker that takes over writes what the one before it wrote."""
+    program = (
+        "import sys; from tests.records.examples import ANNOTATION;"
+        "from broker_plugin.records.codec import encode_classification;"
+        "sys.stdout.buffer.write(encode_classification(ANNOTATION, 0))"
+    )
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2", "3", "4")
+    }
+    assert len(found) == 1

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import broker_plugin
+from broker_plugin.errors import FencedError
 from broker_plugin.runner.bus import Bus
 from tests.runner.counting import expected_outputs, fill, outputs, state_of, topic_specs
 from tests.runner.test_exactly_once import undisturbed_state
@@ -22,18 +23,29 @@ N_RECORDS = 150
 KILLED = -signal.SIGKILL
 
 
-def work(bootstrap: str, prefix: str, state_dir: Path, name: str = "a", crash_point: str = "") -> int:
-    """Run a worker process to its end and return its exit status."""
-    command = [sys.executable, "-m", "tests.runner.worker", bootstrap, prefix, str(state_dir), name]
-    done = subprocess.run(
-        command,
-        env={**os.environ, "BROKER_PLUGIN_CRASH_POINT": crash_point},
-        cwd=Path(broker_plugin.__file__).parents[1],
-        capture_output=True,
-        text=True,
-        timeout=90,
-        check=False,
-    )
+def work(
+    bootstrap: str,
+    what: str,
+    state_dir: Path,
+    name: str = "a",
+    crash_point: str = "",
+    *,
+    module: str = "tests.runner.worker",
+) -> int:
+    """Run a worker process to its end as a supervisor does, one that was fenced again; return its status."""
+    command = [sys.executable, "-m", module, bootstrap, what, str(state_dir), name]
+    for _ in range(3):
+        done = subprocess.run(
+            command,
+            env={**os.environ, "BROKER_PLUGIN_CRASH_POINT": crash_point},
+            cwd=Path(broker_plugin.__file__).parents[1],
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+        )
+        if done.returncode != FencedError.exit_code:
+            break
     assert done.returncode in {0, KILLED}, done.stderr[-3000:]
     return done.returncode
 

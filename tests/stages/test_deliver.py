@@ -96,8 +96,8 @@ def test_news_is_remembered_in_the_state_by_output_filter_object_and_band() -> N
         annotation(),
         annotation(energy=3.0),
         annotation(band="g"),
-        annotation(novel=True),
-        annotation(novel=True),
+        annotation(novel=True, energy=20.0),
+        annotation(novel=True, energy=20.0),
     ]
     sent = [[o.topic for o in stage.step([message(star)], memory).outputs] for star in stars]
     assert sent == [["t.a", "t.b"], [], ["t.a", "t.b"], ["t.a", "t.b"], []]
