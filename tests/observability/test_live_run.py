@@ -36,12 +36,13 @@ from broker_plugin.app.live import Host, build_runners, kafka_bus
 from broker_plugin.app.model_facts import model_facts
 from broker_plugin.app.stages import STAGE_NAMES, build_stages
 from broker_plugin.archive.packets import iter_packets
+from broker_plugin.catalogue.build import build_catalogue
 from broker_plugin.config import Config, load_config
 from broker_plugin.errors import AbortableTransactionError, FatalBusError
 from broker_plugin.metrics import Health, Metrics
 from broker_plugin.metrics import registry as metrics_registry
 from broker_plugin.metrics.drift import DriftMonitor
-from broker_plugin.records.codec import encode_window
+from broker_plugin.records.codec import encode_classification, encode_window
 from broker_plugin.records.epoch import make_epochs
 from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.kafka.producer import KafkaProducer
@@ -54,7 +55,7 @@ from broker_plugin.simulate.settings import demo_settings
 from broker_plugin.stages.score import ScoreStage
 from tests.integration.pipeline import publish
 from tests.observability.shipped import named_metrics, queries
-from tests.records.examples import WINDOW
+from tests.records.examples import ANNOTATION, WINDOW
 
 pytestmark = pytest.mark.kafka
 
@@ -76,7 +77,7 @@ def test_everything_that_is_named_moves(kafka_bootstrap, prefix, tmp_path, monke
     tonight = config.source.topics_at(time.time())[-1]
     mirror = TopicSpec(f"{prefix}.mirror", 1)
     create_missing(bus, [TopicSpec(tonight, 2), mirror, *plan_topics(prefix, 2), *delivery_topics(config)])
-    leave_expired_records(config, bus)
+    leave_expired_records(config, bus, tonight)
     settings = replace(demo_settings(seed=3), n_objects=10, bands=("r",), damaged_fraction=0.02)
     simulate(settings, tmp_path / "nights", None)
     packets = [packet.payload for packet in iter_packets([tmp_path / "nights"])]
@@ -133,6 +134,8 @@ def test_everything_that_is_named_moves(kafka_bootstrap, prefix, tmp_path, monke
 def site(bootstrap: str, prefix: str, folder: Path) -> Config:
     """Return the configuration: one output goes to a mirror, one to where nobody answers."""
     path = folder / "site.toml"
+    (folder / "stars.csv").write_text(f"ra,dec,star_id\n{WINDOW.ra},{WINDOW.dec},V1\n")
+    build_catalogue(folder / "stars.csv", folder / "stars.arrow")
     path.write_text(
         "[outputs.mirror]\nformat = 'json'\n"
         f"target = {{ bootstrap = '{bootstrap}', topic = '{prefix}.mirror' }}\n"
@@ -149,14 +152,14 @@ def site(bootstrap: str, prefix: str, folder: Path) -> Config:
             "BROKER_PLUGIN_RUNNER__BATCH_SECONDS": "0.2",
             "BROKER_PLUGIN_RUNNER__BATCH_RECORDS": "200",
             "BROKER_PLUGIN_TOPICS__PARTITIONS": "2",
+            "BROKER_PLUGIN_CATALOGUE__FILE": str(folder / "stars.arrow"),
             "BROKER_PLUGIN_METRICS__PORT": "0",
         },
     )
 
 
-def leave_expired_records(config: Config, bus: Any) -> None:
-    """Make it look as if score was off for longer than the windows are kept."""
-    topic = config.topic("lightcurves")
+def leave_expired_records(config: Config, bus: Any, topic: str) -> None:
+    """Make it look as if ingest was off for longer than the alerts are kept."""
     producer = bus.producer()
     for _ in range(200):
         producer.send(Output(topic, None, b"old", partition=0))
@@ -164,7 +167,7 @@ def leave_expired_records(config: Config, bus: Any) -> None:
     producer.close()
     bus.delete_records(Partition(topic, 0), 200)
     consumer = confluent_kafka.Consumer(
-        {"bootstrap.servers": config.kafka.bootstrap, "group.id": f"{config.prefix}.score"}
+        {"bootstrap.servers": config.kafka.bootstrap, "group.id": f"{config.prefix}.ingest"}
     )
     consumer.commit(offsets=[confluent_kafka.TopicPartition(topic, 0, 0)], asynchronous=False)
     consumer.close()
@@ -218,7 +221,7 @@ def asteroid(packet: bytes) -> bytes:
 
 
 def publish_odd_windows(bus: Any, prefix: str) -> None:
-    """Publish a window of a star that does not vary at all, and one of a star that fades once, far."""
+    """Publish a star that does not vary at all, one that fades once, far, and withdrawals."""
     flat = WINDOW.epochs.copy()
     flat["mag"] = np.float32(15.0)
     rng = np.random.default_rng(5)
@@ -226,8 +229,10 @@ def publish_odd_windows(bus: Any, prefix: str) -> None:
     mag = 15 + rng.normal(0, 0.01, 200)
     mag[100:150] += np.linspace(0, 4, 50)
     fading = make_epochs(times, mag, np.full(200, 0.02), origin=2, version=7)
-    values = [encode_window(replace(WINDOW, epochs=epochs)) for epochs in (flat, fading)]
-    publish(bus, f"{prefix}.lightcurves", values)
+    windows = [replace(WINDOW, epochs=epochs) for epochs in (flat, fading)]
+    windows.append(replace(WINDOW, epochs=fading[:50], kind="withdrawal", withdrawn_mjd=tuple(times[50:])))
+    publish(bus, f"{prefix}.lightcurves", map(encode_window, windows))
+    publish(bus, f"{prefix}.classifications", [encode_classification(replace(ANNOTATION, withdrawn=True), 0)])
 
 
 def remember(metrics: Metrics, seen: dict[str, set[Any]]) -> None:
