@@ -115,6 +115,7 @@ def test_offline_replay_says_the_same_as_kafka(kafka_bootstrap, prefix, tmp_path
     installation = Installation(kafka_bootstrap, prefix, tmp_path)
     installation.environment["BROKER_PLUGIN_TOPICS__PARTITIONS"] = "1"  # keeps the archive's order
     installation.environment["BROKER_PLUGIN_METRICS__ENABLED"] = "false"
+    installation.environment["BROKER_PLUGIN_SCORE__PUBLISH"] = "all"  # more to compare
     installation("topics", "create")
     installation("replay", str(tmp_path / "nights"), "--topic", f"{prefix}.alerts")
     worker = subprocess.Popen(installation.command("run"), env=installation.environment)

@@ -38,6 +38,7 @@ def _environment(kafka: SecuredKafka, prefix: str, user: str) -> dict[str, str]:
         "BROKER_PLUGIN_PREFIX": prefix,
         "BROKER_PLUGIN_KAFKA__BOOTSTRAP": kafka.bootstrap("SASL"),
         "BROKER_PLUGIN_TOPICS__PARTITIONS": "2",
+        "BROKER_PLUGIN_SCORE__PUBLISH": "all",
     }
 
 
