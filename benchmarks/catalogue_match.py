@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,8 @@ from broker_plugin.records.epoch import FloatArray
 _RADIUS_ARCSEC = 1.5
 _BATCHES = (1, 64, 500)
 _ASKED = 6400
-_LONGEST_SECONDS = (
-    5.0  # of processor time a batch size: a method that works through the whole catalogue each call
-)
+# Of processor time a batch size: for a method that works through the whole catalogue at each call.
+_LONGEST_SECONDS = 5.0
 _OFFSET_DEG = 0.4 / 3600
 
 
@@ -53,8 +53,8 @@ def main() -> None:
 
 def _alone(work: Callable[[Path, int], dict[str, Any]], folder: Path, rows: int) -> dict[str, Any]:
     """Run in a fresh process; add its largest memory in MB, and what it held before."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(_measured, (work, folder, rows))
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as alone:
+        return alone.submit(_measured, work, folder, rows).result()
 
 
 def _measured(work: Callable[[Path, int], dict[str, Any]], folder: Path, rows: int) -> dict[str, Any]:
