@@ -67,11 +67,7 @@ class Site:
         for stage in self.stages.values():
             stage.process.terminate()
         for stage in self.stages.values():
-            try:
-                stage.process.wait(20.0)
-            except subprocess.TimeoutExpired:
-                stage.process.kill()
-                stage.process.wait()
+            _wait_or_kill(stage.process)
 
     @property
     def config(self) -> Path:
@@ -106,6 +102,13 @@ class Site:
         stage.ready_seconds = time.monotonic() - began
         return stage
 
+    def restart(self, name: str) -> Stage:
+        """Stop a stage and start it again."""
+        process = self.stages[name].process
+        process.terminate()
+        _wait_or_kill(process)
+        return self.start(name)
+
     def counts(self) -> Counts:
         """Return all metrics of all stages, summed."""
         self.check()
@@ -136,3 +139,11 @@ class Site:
     @staticmethod
     def _end_of(log: Path) -> str:
         return log.read_text(errors="replace")[-800:]
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(20.0)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
