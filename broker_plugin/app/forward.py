@@ -23,10 +23,10 @@ from broker_plugin.errors import (
 )
 from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.runner.bus import Bus, Consumer
+from broker_plugin.runner.dead_letters import dead_letter
 from broker_plugin.runner.protocols import Message, Observation, Output, Partition
 from broker_plugin.runner.sensor import NullSensor, Sensor
 from broker_plugin.runner.settings import Clock
-from broker_plugin.stages.dead_letters import dead_letter
 
 logger = logging.getLogger(__name__)
 

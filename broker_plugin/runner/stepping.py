@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from broker_plugin.errors import BrokerPluginError, StepFailedError
 from broker_plugin.records.dead_letter import DeadLetter
+from broker_plugin.runner.dead_letters import dead_letter
 from broker_plugin.runner.protocols import Message, Observation, Output, Stage, State, StepResult
 from broker_plugin.runner.state import BatchState
 
@@ -157,18 +158,7 @@ def _dead_letter(stage: str, message: Message, error: Exception) -> DeadLetter:
         reason, detail = "output_too_large", str(error)
     else:
         reason, detail = "unexpected_error", f"{type(error).__name__}: {error}"
-    return DeadLetter(
-        stage=stage,
-        reason=reason,
-        detail=" ".join(detail.split())[:1000],
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp_ms=message.timestamp_ms,
-        key=message.key,
-        value=message.value,
-        headers=message.headers,
-    )
+    return dead_letter(stage, reason, " ".join(detail.split())[:1000], message)
 
 
 def _fitting(encode: EncodeDeadLetter, dead: DeadLetter, max_output_bytes: int) -> Output:

@@ -1,4 +1,4 @@
-"""Accumulate: photometry of objects in, windows of 200 epochs out; the only stage with state."""
+"""Accumulate: photometry of objects in, windows of 200 epochs out; the light curves are its state."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from broker_plugin.lightcurve.history import HEADERS, BandHistory, Update
 from broker_plugin.lightcurve.incoming import IncomingEpochs
 from broker_plugin.lightcurve.windows import Remainder, WindowSettings, after_withdrawal, due_windows
 from broker_plugin.records.codec import encode_window
-from broker_plugin.records.dead_letter import DeadLetter
 from broker_plugin.records.epoch import EpochArray, Origin
 from broker_plugin.records.photometry import object_key
 from broker_plugin.records.photometry_batch import BandRows, PacketHead, decode_photometry_batch
 from broker_plugin.records.window import WINDOW_EPOCHS, WITHDRAWAL, Window
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
-from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
+from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import Headers, passed_on
 
@@ -61,7 +60,7 @@ class AccumulateStage:
         self.changelog_topic: str | None = f"{prefix}.changelog"
         self._windows_topic = f"{prefix}.lightcurves"
         self._settings = settings
-        self._dead_letter_output = dead_letter_output(prefix)
+        self._put_aside = PutAside(self.name, prefix)
 
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
         """Merge a batch of photometry records; see :class:`broker_plugin.runner.protocols.Stage`."""
@@ -71,7 +70,7 @@ class AccumulateStage:
         incoming = IncomingEpochs(photometry.epochs)
         for message, packet in zip(batch, photometry.packets, strict=True):
             if isinstance(packet, ValueError):
-                self._put_aside(dead_letter(self.name, "undecodable_photometry", str(packet), message), tally)
+                self._put_aside("undecodable_photometry", str(packet), message, tally)
                 continue
             store = _PartitionStore(state, message.partition)
             # All bands first: a window tells the object's mean magnitude in each of them.
@@ -163,10 +162,6 @@ class AccumulateStage:
             tally.count("objects", sign * n, state=ready)
             tally.count("object_progress_ratio", sign * n, le=progress_bucket(n_epochs))
         return list(tally.result().observations)
-
-    def _put_aside(self, letter: DeadLetter, tally: Tally) -> None:
-        tally.outputs.append(self._dead_letter_output(letter))
-        tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
 
 PROGRESS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.995, 1.5, 2.5, 5.0, math.inf)

@@ -14,7 +14,7 @@ from broker_plugin.records.codec import decode_classification
 from broker_plugin.records.object_annotation import ObjectAnnotation, decode_object, encode_object
 from broker_plugin.records.photometry import object_key
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
-from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
+from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import passed_on
 
@@ -46,7 +46,7 @@ class CombineStage:
         self._rule = rule
         self._code_version = code_version
         self._clock = clock
-        self._dead_letter_output = dead_letter_output(prefix)
+        self._put_aside = PutAside(self.name, prefix)
 
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
         """Combine a batch of annotations; see :class:`broker_plugin.runner.protocols.Stage`."""
@@ -56,9 +56,7 @@ class CombineStage:
             try:
                 annotation = decode_classification(message.value or b"")
             except ValueError as error:
-                letter = dead_letter(self.name, "undecodable_annotation", str(error), message)
-                tally.outputs.append(self._dead_letter_output(letter))
-                tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
+                self._put_aside("undecodable_annotation", str(error), message, tally)
                 continue
             combined = self._combined(annotation, message.partition, state)
             if isinstance(combined, str):

@@ -18,7 +18,7 @@ from broker_plugin.records import schemas
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import annotation_from_record
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
-from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
+from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import CONSUMED_AT
 
@@ -80,7 +80,7 @@ class DeliverStage:
         self.output_topics: Sequence[str] = (*(route.topic for route in routes), f"{prefix}.dead-letters")
         self._kind = _KINDS[source]
         self._routes = tuple(routes)
-        self._dead_letter_output = dead_letter_output(prefix)
+        self._put_aside = PutAside(self.name, prefix)
 
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
         """Deliver a batch; see :class:`broker_plugin.runner.protocols.Stage`."""
@@ -140,11 +140,6 @@ class DeliverStage:
                 memory.put(wanted, annotation)
         tally.outputs.append(Output(route.topic, message.key, translated.value, headers=translated.headers))
         tally.count("outputs_total", output=route.output, outcome="sent")
-
-    def _put_aside(self, reason: str, detail: str, message: Message, tally: Tally) -> None:
-        letter = dead_letter(self.name, reason, detail, message)
-        tally.outputs.append(self._dead_letter_output(letter))
-        tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from broker_plugin.photometry import QualityCuts, measure
 from broker_plugin.records.codec import encode_photometry
 from broker_plugin.records.photometry import ObjectPhotometry, object_key
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
-from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
+from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import Headers, consumed_now
 
@@ -51,7 +51,7 @@ class IngestStage:
     ) -> None:
         self.input_topics: Sequence[str] = tuple(input_topics)
         self._prefix = prefix
-        self._dead_letter_output = dead_letter_output(prefix)
+        self._put_aside = PutAside(self.name, prefix)
         self._cuts = cuts if cuts is not None else QualityCuts()
         self._decoder = Decoder(schemas)
         self._clock = clock
@@ -74,7 +74,7 @@ class IngestStage:
             for entry in entries:
                 if isinstance(entry, Malformed):
                     if entry is malformed[0]:
-                        self._put_aside(message, malformed, tally)
+                        self._put_aside_once(message, malformed, tally)
                     continue
                 tally.count("alerts_consumed_total", survey=entry.survey)
                 result = next(results) if isinstance(entry, Alert) else entry
@@ -97,14 +97,12 @@ class IngestStage:
         """Return nothing: there is no state."""
         return ()
 
-    def _put_aside(self, message: Message, malformed: Sequence[Malformed], tally: Tally) -> None:
+    def _put_aside_once(self, message: Message, malformed: Sequence[Malformed], tally: Tally) -> None:
         """Write one letter for a message: it holds all of it; one for each bad alert could fill gigabytes."""
         first, more = malformed[0], len(malformed) - 1
         detail = f"{first.detail} (and {more} more of its alerts)" if more else first.detail
-        letter = dead_letter(self.name, first.reason, detail, message)
-        tally.outputs.append(self._dead_letter_output(letter))
+        self._put_aside(first.reason, detail, message, tally)
         tally.count("alerts_consumed_total", survey="unknown")
-        tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
 
 
 def photometry_output(prefix: str, photometry: ObjectPhotometry, headers: Headers = ()) -> Output:

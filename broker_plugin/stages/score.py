@@ -41,7 +41,7 @@ from broker_plugin.records.match import CatalogueMatch
 from broker_plugin.records.photometry import object_key
 from broker_plugin.records.window import WINDOW_EPOCHS, WITHDRAWAL, Window
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
-from broker_plugin.stages.dead_letters import dead_letter, dead_letter_output
+from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import delays, passed_on
 
@@ -119,7 +119,7 @@ class ScoreStage:
         self.changelog_topic: str | None = f"{prefix}.score-changelog"
         self._classifications_topic = f"{prefix}.classifications"
         self._novelties_topic = f"{prefix}.novelties"
-        self._dead_letter_output = dead_letter_output(dead_letter_prefix or prefix)
+        self._put_aside = PutAside(name, dead_letter_prefix or prefix)
         self._scorer = scorer
         self._provenance = provenance
         self._clock = clock
@@ -168,9 +168,7 @@ class ScoreStage:
         try:
             window = decode_window(message.value or b"")
         except ValueError as error:
-            letter = dead_letter(self.name, "undecodable_window", str(error), message)
-            tally.outputs.append(self._dead_letter_output(letter))
-            tally.count("dead_letters_total", stage=letter.stage, reason=letter.reason)
+            self._put_aside("undecodable_window", str(error), message, tally)
             return None
         if window.kind == WITHDRAWAL:
             return window
