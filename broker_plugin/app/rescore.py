@@ -24,7 +24,7 @@ from broker_plugin.annotate.memory import (
 from broker_plugin.records import schemas
 from broker_plugin.records.codec import decode_window
 from broker_plugin.records.photometry import object_key
-from broker_plugin.runner.bus import Bus, read_partition
+from broker_plugin.runner.bus import Bus, NotYetError, read_partition
 from broker_plugin.runner.changelog import replay_records
 from broker_plugin.runner.protocols import Output, Partition
 from broker_plugin.runner.settings import Clock
@@ -160,7 +160,10 @@ def wait_until_judged(bus: Bus, prefix: str, seconds: float, clock: Clock | None
     ends = {partition: bus.offsets(partition) for partition in partitions}
     deadline = clock.monotonic() + seconds
     while True:
-        committed = bus.committed(f"{prefix}.score", partitions)
+        try:
+            committed = bus.committed(f"{prefix}.score", partitions)
+        except NotYetError:  # in the middle of a commit, or a worker that died there
+            committed = dict.fromkeys(partitions)
         if all(first == end or (committed[p] or 0) >= end for p, (first, end) in ends.items()):
             return True
         if clock.monotonic() >= deadline:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Generator, Sequence
 
 from broker_plugin.errors import AbortableTransactionError, TopicError
-from broker_plugin.runner.bus import Bus, Consumer
+from broker_plugin.runner.bus import Bus, Consumer, NotYetError
 from broker_plugin.runner.placement import Placement
 from broker_plugin.runner.protocols import Message, Partition
 
@@ -54,7 +54,11 @@ def follow(
                     consumer.commit({Partition(m.topic, m.partition): m.offset + 1 for m in messages})
             if owned.new:
                 assigned = sorted(owned.new, key=lambda partition: partition.partition)
-                _place(bus, consumer, assigned, from_beginning=from_beginning, remembers=group is not None)
+                remembers = group is not None
+                try:
+                    _place(bus, consumer, assigned, from_beginning=from_beginning, remembers=remembers)
+                except NotYetError:  # its broker is busy: ask again after a poll, which keeps us a member
+                    continue
                 owned.placed.update(assigned)
                 owned.new.clear()
             elif stop_at_end and not messages and consumer.at_end():

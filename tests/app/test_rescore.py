@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,8 +19,9 @@ from broker_plugin.records import schemas
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import decode_classification, encode_window
 from broker_plugin.records.window import Window
+from broker_plugin.runner.bus import NotYetError
 from broker_plugin.runner.memory import MemoryBus
-from broker_plugin.runner.protocols import Output
+from broker_plugin.runner.protocols import Output, Partition
 from broker_plugin.runner.settings import Clock
 from tests.integration.pipeline import committed, create_topics, run_until_idle
 from tests.stages.judging import OBJECTS, judged_window, judging_stage
@@ -70,6 +72,26 @@ def test_each_stale_star_is_judged_anew_once(bus) -> None:
     assert {a.n_epochs_total for a in found if a.revision == 2} == {220}
     assert rescore(bus) == 0
     assert wait_until_judged(bus, "t", 0.0)
+
+
+def test_an_open_transaction_is_waited_for(bus, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The stage is in the middle of a commit, or its worker died there: no failure, ask again."""
+    rescore(bus)
+    run_until_idle(bus, "t", [judging_stage(model="b")])
+    ask, open_for = MemoryBus.committed, [True, True]
+
+    def late(bus: MemoryBus, group: str, partitions: Sequence[Partition]) -> dict[Partition, int | None]:
+        if open_for:
+            open_for.pop()
+            raise NotYetError("a transaction is open")
+        return ask(bus, group, partitions)
+
+    monkeypatch.setattr(MemoryBus, "committed", late)
+    now = [0.0]
+    clock = Clock(monotonic=lambda: now[0], sleep=lambda s: now.__setitem__(0, now[0] + s))
+    assert not wait_until_judged(bus, "t", 0.0, clock)
+    assert wait_until_judged(bus, "t", 60.0, clock)
+    assert now[0] > 0.0
 
 
 def test_what_was_sent_twice_is_judged_once(bus) -> None:

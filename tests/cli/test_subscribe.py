@@ -13,9 +13,9 @@ import pytest
 from broker_plugin.cli.following import follow
 from broker_plugin.records.codec import encode_classification, encode_novelty
 from broker_plugin.records.object_annotation import encode_object
-from broker_plugin.runner.bus import TopicSpec
+from broker_plugin.runner.bus import NotYetError, TopicSpec
 from broker_plugin.runner.memory import MemoryBus
-from broker_plugin.runner.protocols import Output
+from broker_plugin.runner.protocols import Output, Partition
 from tests.cli.conftest import Call
 from tests.records.examples import ANNOTATION, NOVELTY, OBJECT
 
@@ -99,18 +99,39 @@ def test_topic_with_maximum(call: Call, bus: MemoryBus) -> None:
     assert len(result.stdout.splitlines()) == 3
 
 
+class Asked(MemoryBus):
+    """Tells when a reader has asked for the ends of a topic: what is written from then on comes next."""
+
+    def __init__(self, partitions: int) -> None:
+        super().__init__()
+        self.left = partitions
+        self.all_asked = threading.Event()
+
+    def offsets(self, partition: Partition) -> tuple[int, int]:
+        found = super().offsets(partition)
+        self.left -= 1
+        if self.left == 0:
+            self.all_asked.set()
+        return found
+
+
 def test_only_what_comes_next() -> None:
     """Without from_beginning, records that were there before are not shown, those that come are."""
-    bus = MemoryBus()
+    bus = Asked(partitions=2)
     bus.create_topics([TopicSpec("t", 2)])
     fill(bus, "t", [b"old"] * 10)
-    assert list(follow(bus, "t", stop_at_end=True)) == []
     messages = follow(bus, "t")
-    writer = threading.Timer(0.3, fill, (bus, "t", [b"new"] * 4))
+
+    def write() -> None:
+        assert bus.all_asked.wait(60)
+        fill(bus, "t", [b"new"] * 4)
+
+    writer = threading.Thread(target=write)
     writer.start()
     assert [message.value for message in islice(messages, 4)] == [b"new"] * 4
     messages.close()
     writer.join()
+    assert list(follow(bus, "t", stop_at_end=True)) == []
 
 
 def test_group_continues_where_it_stopped() -> None:
@@ -120,6 +141,17 @@ def test_group_continues_where_it_stopped() -> None:
     fill(bus, "t", [b"1"] * 6)
     assert len(list(follow(bus, "t", from_beginning=True, group="g", stop_at_end=True))) == 6
     fill(bus, "t", [b"2"] * 4)
+    assert [m.value for m in follow(bus, "t", from_beginning=True, group="g", stop_at_end=True)] == [b"2"] * 4
+
+
+def test_group_whose_offsets_are_late() -> None:
+    """A busy broker does not tell at once where the group stands: it is asked again, nothing comes twice."""
+    bus = MemoryBus()
+    bus.create_topics([TopicSpec("t", 2)])
+    fill(bus, "t", [b"1"] * 6)
+    assert len(list(follow(bus, "t", from_beginning=True, group="g", stop_at_end=True))) == 6
+    fill(bus, "t", [b"2"] * 4)
+    bus.fail_next("committed", NotYetError("no answer in time"), times=2)
     assert [m.value for m in follow(bus, "t", from_beginning=True, group="g", stop_at_end=True)] == [b"2"] * 4
 
 
