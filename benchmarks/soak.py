@@ -309,7 +309,13 @@ def soak(plan: Plan) -> dict[str, Any]:
             plan.out,
             partitions=plan.partitions,
             window=WindowSettings(rescore_after=1000),
-            settings={"RUNNER__BATCH_RECORDS": str(plan.batch_records), "RUNNER__BATCH_SECONDS": "0.5"},
+            settings={
+                "RUNNER__BATCH_RECORDS": str(plan.batch_records),
+                "RUNNER__BATCH_SECONDS": "0.5",
+                # As installed: nobody dies here, and a busy machine must not look like a death.
+                "RUNNER__SESSION_TIMEOUT_SECONDS": "45",
+                "RUNNER__TRANSACTION_TIMEOUT_SECONDS": "15",
+            },
         )
         closing.enter_context(installation)
         run = Soak(plan, installation, kafka, folder)

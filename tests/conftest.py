@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from broker_plugin.runner.kafka import KafkaBus, KafkaSettings
 from tests.kafka_server import KafkaNotFoundError, provided_kafka
 
-# A shared machine may take any time over one example; what matters is what it finds.
-settings.register_profile("project", deadline=None)
+# A shared machine may take any time over one example, or over making it; what matters is what it finds.
+settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("project")
 
 
@@ -50,6 +50,8 @@ def kafka_settings(bootstrap: str, session_seconds: float = 6.0) -> KafkaSetting
         bootstrap,
         consumer={"session.timeout.ms": session_ms, "heartbeat.interval.ms": 300, "fetch.wait.max.ms": 100},
         producer={"topic.metadata.propagation.max.ms": 1000},
+        # Whoever does not answer at once is busy: no test has a wrong address here.
+        connect_timeout_seconds=30.0,
         transaction_timeout_seconds=session_seconds - 0.5,
         statistics_seconds=0.5,
     )

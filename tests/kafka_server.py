@@ -345,7 +345,7 @@ def _answers(bootstrap: str) -> bool:
     from broker_plugin.runner.kafka import KafkaBus, KafkaSettings
 
     try:
-        KafkaBus(KafkaSettings(bootstrap, connect_timeout_seconds=2.0)).cluster_id()
+        KafkaBus(KafkaSettings(bootstrap, connect_timeout_seconds=10.0)).cluster_id()
     except BrokerUnreachableError:
         return False
     return True

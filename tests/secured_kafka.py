@@ -124,7 +124,7 @@ class SecuredKafka:
             for user in (USER, STRANGER)
         ]
         for done in self._admin.alter_user_scram_credentials(users).values():
-            done.result(30)
+            done.result(120)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -183,7 +183,7 @@ class SecuredKafka:
             for operation in operations
         ]
         for done in self._admin.create_acls(bindings).values():
-            done.result(30)
+            done.result(120)
 
     def _properties(self, controller: int) -> Mapping[str, str]:
         sasl = ("SASL", "EXPIRED", "ELSEWHERE")

@@ -64,7 +64,7 @@ def test_a_stage_that_does_its_work_three_times_is_caught() -> None:
     def loop(times: int) -> Callable[[], object]:
         return lambda: sum(i * i for i in range(20_000 * times))
 
-    effort = Effort(repetitions=5, slice_seconds=0.02)
+    effort = Effort(repetitions=5, slice_seconds=0.05)
     theirs = Way("theirs", loop(1))
     as_it_was = guard.judge(
         "row", 1.0, 0.6, lambda e: guard.ratio_of(Way("ours", loop(1)), theirs, e), effort

@@ -29,7 +29,7 @@ def test_lines_compare_with_ours() -> None:
     """Ours have no ratio; what is absent says why; what is slow has one turn."""
     ours, other = Way("ours", lambda: sum(range(20_000))), Way("other", lambda: sum(range(60_000)))
     found = lines(
-        "group", "unit", ours, [other, Absent("gone", "not installed")], Effort(3, 0.01),
+        "group", "unit", ours, [other, Absent("gone", "not installed")], Effort(5, 0.03),
         also=[Way("ours too", lambda: None)], slow=[Way("slow", lambda: sum(range(200_000)))],
     )  # fmt: skip
     assert [line.way for line in found] == ["ours", "ours too", "other", "gone", "slow"]

@@ -62,7 +62,7 @@ def served(store: Store) -> Iterator[Served]:
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not server.started:
         assert time.monotonic() < deadline, "the server does not start"
         time.sleep(0.01)
@@ -72,5 +72,5 @@ def served(store: Store) -> Iterator[Served]:
     finally:
         stopping.set()
         server.should_exit = True
-        thread.join(15)
+        thread.join(60)
         assert not thread.is_alive(), "the server does not end"

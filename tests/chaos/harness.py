@@ -18,6 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from confluent_kafka.admin import AdminClient
+
 import broker_plugin
 from broker_plugin.app.audit import AuditReport, audit
 from broker_plugin.errors import BrokerPluginError
@@ -50,6 +52,7 @@ QUICK = {
 """Settings under which the dead are noticed within seconds, and a small load makes many commits."""
 
 _INPUT = {"accumulate": "photometry", "score": "lightcurves", "ingest": "alerts"}
+PATIENCE_SECONDS = 180.0  # for whatever happens at all; how long it takes is the machine's business
 _SLICE_SECONDS = 0.3
 _SHOWN = 4000  # characters of a worker's log in a failure
 
@@ -90,7 +93,7 @@ class Worker:
         self.send(signal.SIGKILL)
         return self.wait()
 
-    def terminate(self, seconds: float = 60.0) -> int:
+    def terminate(self, seconds: float = PATIENCE_SECONDS) -> int:
         """SIGTERM: finish the batch, commit, leave the group; return the exit status."""
         self.send(signal.SIGTERM)
         return self.wait(seconds)
@@ -110,7 +113,7 @@ class Worker:
         """SIGCONT."""
         self.send(signal.SIGCONT)
 
-    def wait_until_stopped(self, seconds: float = 60.0) -> None:
+    def wait_until_stopped(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until SIGSTOP has reached it, from whomever."""
 
         def stopped() -> bool:
@@ -121,7 +124,7 @@ class Worker:
 
         wait_until(stopped, lambda: f"the stop of {self.name}:\n{self.output[-_SHOWN:]}", seconds)
 
-    def wait(self, seconds: float = 60.0) -> int:
+    def wait(self, seconds: float = PATIENCE_SECONDS) -> int:
         """Wait for the end; return the exit status."""
         try:
             return self.process.wait(seconds)
@@ -129,7 +132,7 @@ class Worker:
             msg = f"worker {self.name} has not ended within {seconds:g} s:\n{self.output[-_SHOWN:]}"
             raise AssertionError(msg) from None
 
-    def wait_for_log(self, text: str, seconds: float = 60.0) -> None:
+    def wait_for_log(self, text: str, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until it has logged a text."""
         wait_until(
             lambda: text in self.output,
@@ -273,7 +276,9 @@ class Installation:
         found = self.bus.committed(f"{self.prefix}.{stage}", [Partition(topic, n) for n in range(count)])
         return sum(offset or 0 for offset in found.values())
 
-    def wait_for_progress(self, records: int, stage: str = "accumulate", seconds: float = 60.0) -> int:
+    def wait_for_progress(
+        self, records: int, stage: str = "accumulate", seconds: float = PATIENCE_SECONDS
+    ) -> int:
         """Wait until a stage has committed so many more records; return the sum of its offsets."""
         found: list[int] = []  # what could be read, while a broker or a transaction may keep it from us
 
@@ -290,6 +295,17 @@ class Installation:
         )
         return found[-1]
 
+    def wait_until_forgotten(self, stage: str) -> None:
+        """Wait until the group has taken all of its members for dead, and forgotten them."""
+        group = f"{self.prefix}.{stage}"
+        admin = AdminClient({"bootstrap.servers": self.bootstrap})
+
+        def members() -> list[str]:
+            described = admin.describe_consumer_groups([group])[group].result(PATIENCE_SECONDS)
+            return [member.client_id for member in described.members]
+
+        wait_until(lambda: not members(), lambda: f"{group} without members: {members()}")
+
     def wait_until_fed(self, feeder: Feeder, records: int) -> None:
         """Wait until a feeder has written so many records."""
         wait_until(lambda: feeder.sent >= records, lambda: f"{records} records written, {feeder.sent} are")
@@ -298,8 +314,14 @@ class Installation:
         """Return the end of the log of each worker that lives."""
         return "\n".join(f"--- {w.log}\n{w.output[-_SHOWN:]}" for w in self.workers if w.alive)
 
-    def backlog(self, stage: str) -> bool:
+    def backlog(self, stage: str, seconds: float = 1.0) -> bool:
         """Return whether there are committed records that a stage has not committed yet.
+
+        Parameters
+        ----------
+        stage : str
+        seconds : float
+            How long to wait for a record; whoever asks again and again need not wait long.
 
         Raises
         ------
@@ -316,11 +338,11 @@ class Installation:
             start = first if start is None else start
             if start >= end:
                 continue
-            for _ in read_partition(self.bus, topic, partition.partition, start, timeout_seconds=1.0):
+            for _ in read_partition(self.bus, topic, partition.partition, start, timeout_seconds=seconds):
                 return True
         return False
 
-    def wait_until_idle(self, *stages: str, seconds: float = 120.0, exits: bool = False) -> None:
+    def wait_until_idle(self, *stages: str, seconds: float = PATIENCE_SECONDS, exits: bool = False) -> None:
         """Wait until the stages have committed every record there is, while none of the last workers dies.
 
         Parameters
@@ -401,9 +423,14 @@ def note(attack: str, **figures: float | str) -> None:
             stream.write(json.dumps({"attack": attack, **figures}) + "\n")
 
 
-def wait_until(condition: Callable[[], bool], what: Callable[[], str], seconds: float = 60.0) -> None:
+def wait_until(
+    condition: Callable[[], bool], what: Callable[[], str], seconds: float = PATIENCE_SECONDS
+) -> None:
     """Wait until a condition holds; fail saying what does not happen."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what()}"
+    while True:
+        late = time.monotonic() > deadline  # before the last look: we may have slept through it ourselves
+        if condition():
+            return
+        assert not late, f"not within {seconds:g} s: {what()}"
         time.sleep(_SLICE_SECONDS)

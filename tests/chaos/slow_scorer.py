@@ -1,7 +1,7 @@
 """A worker that takes its time over each batch of windows, as one with a large network would.
 
 ``python -m tests.chaos.slow_scorer 5 run --stages score`` is ``broker-plugin run --stages score``, but for
-five seconds more in each step.
+five seconds more in each step, and a line in the log when one begins.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from broker_plugin.cli import main
 from broker_plugin.runner.protocols import Message, State, StepResult
 from broker_plugin.stages.score import ScoreStage
 from tests.chaos.harness import Installation, Worker
+
+STEP_BEGINS = "a slow step begins"
 
 
 def slow_worker(
@@ -36,6 +38,8 @@ def _take_longer(seconds: float) -> None:
     step = ScoreStage.step
 
     def slow_step(stage: ScoreStage, batch: Sequence[Message], state: State) -> StepResult:
+        sys.stderr.write(f"{STEP_BEGINS}\n")
+        sys.stderr.flush()
         time.sleep(seconds)
         return step(stage, batch, state)
 

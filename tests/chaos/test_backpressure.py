@@ -29,7 +29,9 @@ SEED = 5
 
 
 @pytest.mark.parametrize(
-    "n_objects", [pytest.param(12, id="short"), pytest.param(150, id="long", marks=pytest.mark.long)]
+    # Four steps at least: the lag is told once a step, and the first time windows are still on their way.
+    "n_objects",
+    [pytest.param(24, id="short"), pytest.param(150, id="long", marks=pytest.mark.long)],
 )
 @pytest.mark.timeout(900)
 def test_nobody_leaves_the_group_and_the_lag_shows(installation: Installation, n_objects: int) -> None:

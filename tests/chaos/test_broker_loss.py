@@ -38,10 +38,10 @@ class Crew:
             self.workers = [self._replaced(worker) for worker in self.workers]
             time.sleep(0.2)
 
-    def settle(self, seconds: float = 120.0) -> None:
+    def settle(self) -> None:
         """Look after them until everything there is to do is done."""
         with ThreadPoolExecutor(1) as pool:
-            waiting = pool.submit(self._installation.wait_until_idle, seconds=seconds, exits=True)
+            waiting = pool.submit(self._installation.wait_until_idle, exits=True)
             while not waiting.done():
                 self.supervise(0.5)
             waiting.result()
@@ -77,7 +77,7 @@ def attack(
             blow(crew)
             struck = time.monotonic()
             with ThreadPoolExecutor(1) as pool:
-                progress = pool.submit(installation.wait_for_progress, 50, seconds=150)
+                progress = pool.submit(installation.wait_for_progress, 50)
                 while not progress.done():
                     crew.supervise(0.2)
                 progress.result()

@@ -46,7 +46,7 @@ class Breakable:
     def refused(self, status: int, state: str = "a") -> str:
         """Start a worker, which must end with this status; return its last words."""
         worker = self.it.worker(state)
-        assert worker.wait(60) == status, worker.output
+        assert worker.wait() == status, worker.output
         assert "Traceback" not in worker.output
         return worker.output
 

@@ -12,7 +12,7 @@ import pytest
 
 from broker_plugin.app.audit import AuditReport
 from broker_plugin.errors import FencedError
-from tests.chaos.harness import KILLED, SESSION_SECONDS, Installation, note
+from tests.chaos.harness import KILLED, Installation, note
 from tests.chaos.load import light_curves
 
 pytestmark = pytest.mark.kafka
@@ -68,7 +68,7 @@ class Victim:
         worker = self._installation.worker("a", stages=self._stages, state=self._state, crash_point=text)
         if point in ABORT:
             worker.wait_until_stopped()
-            time.sleep(SESSION_SECONDS + 1.0)  # the group goes on without it; its next commit is refused
+            self._installation.wait_until_forgotten(self._stage)  # so its next commit is refused
             worker.resume()
             if worker.wait() == FencedError.exit_code:  # the cluster was first: it ended the transaction
                 self.die_at(point, empty=empty)

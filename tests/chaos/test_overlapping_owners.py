@@ -24,13 +24,14 @@ pytestmark = pytest.mark.kafka
 
 SEED = 20190611
 TRANSACTION_SECONDS = 90  # on a busy machine, too, the third has to be there in time
+NEVER_SECONDS = 600  # where the transaction is ended by its owner's successor, it must not end by itself
 BEHIND = 150  # records of the changelog, more than one batch of a living owner writes
 
 
-def owner(installation: Installation, name: str, crash_point: str = "") -> Worker:
-    """Start an owner whose transactions outlive its membership."""
-    command = [sys.executable, "-m", "tests.chaos.long_transactions", str(TRANSACTION_SECONDS)]
-    return installation.worker(name, command=command, crash_point=crash_point)
+def long_owner(installation: Installation, seconds: int, crash_point: str = "") -> Worker:
+    """Start the first owner, whose transactions outlive its membership."""
+    command = [sys.executable, "-m", "tests.chaos.long_transactions", str(seconds)]
+    return installation.worker("a", command=command, crash_point=crash_point)
 
 
 def stable_and_true_ends(installation: Installation) -> list[tuple[int, int]]:
@@ -70,23 +71,24 @@ def attack(installation: Installation, seed: int, *, times_out: bool) -> dict[st
         asleep = f"{rng.choice(['after_step', 'after_begin'])}:{nth}:stop"
         # It stays there until its records have left it and the second has gone on behind them: how long that
         # takes depends on the machine.
-        first = owner(installation, "a", f"{asleep},after_changelog:{nth}:hang={2 * TRANSACTION_SECONDS}")
+        open_seconds = TRANSACTION_SECONDS if times_out else NEVER_SECONDS
+        first = long_owner(installation, open_seconds, f"{asleep},after_changelog:{nth}:hang={open_seconds}")
         first.wait_until_stopped()
-        second = owner(installation, "b")
+        second = installation.worker("b")
         installation.wait_for_progress(100)  # the second owns what was the first's
         first.resume()
         opened = time.monotonic()
         wait_until(lambda: hidden(installation) > BEHIND, lambda: f"{stable_and_true_ends(installation)}")
         assert first.kill() == KILLED, first.output
         assert second.kill() == KILLED, second.output
-        third = owner(installation, "c", "during_restore:1:stop")
+        third = installation.worker("c", crash_point="during_restore:1:stop")
         third.wait_until_stopped()  # it is the owner, and restores
         third.resume()
         time.sleep(4.0)  # long enough for a restore that does not wait
         still_open = hidden(installation)
         assert still_open > BEHIND, "the first transaction timed out too early for this to be an attack"
         if not times_out:
-            owner(installation, "a")
+            long_owner(installation, TRANSACTION_SECONDS)
         installation.wait_until_fed(feeder, 70 * 8)
         feeder.halt()
     installation.wait_until_idle(seconds=3 * TRANSACTION_SECONDS)

@@ -65,7 +65,7 @@ def attack(installation: Installation, plan: Plan, seed: int) -> AuditReport:
             workers[chosen] = start(workers[chosen].name)
         installation.wait_until_fed(feeder, 70 * plan.n_objects)  # 40 alerts make the first window
         feeder.halt()
-    installation.wait_until_idle(*plan.stages.split(","), seconds=180)
+    installation.wait_until_idle(*plan.stages.split(","))
     for worker in workers:
         assert worker.terminate() == 0, worker.output[-4000:]
     report = installation.check(scored="score" in plan.stages)

@@ -70,17 +70,17 @@ class Survey:
                 answers.append(sum(o or 0 for o in self.bus.committed(group, self.partitions).values()))
             return bool(answers)
 
-        wait_until(answered, lambda: f"an answer about the offsets of {group}", 120.0)
+        wait_until(answered, lambda: f"an answer about the offsets of {group}")
         return answers[0]
 
-    def wait_until_read(self, group: str, records: int, worker: Worker, seconds: float = 120.0) -> None:
+    def wait_until_read(self, group: str, records: int, worker: Worker) -> None:
         """Wait until a group has committed so many records, while its worker lives."""
 
         def enough() -> bool:
             assert worker.alive, worker.output
             return self.read(group) >= records
 
-        wait_until(enough, lambda: f"{records} alerts read by {group}: {worker.output[-3000:]}", seconds)
+        wait_until(enough, lambda: f"{records} alerts read by {group}: {worker.output[-3000:]}")
 
 
 class Reader:
@@ -101,7 +101,7 @@ class Reader:
     def die_at(self, point: str) -> None:
         """Let a worker of ingest die at a point of the commit."""
         worker = self.ingest(f"ingest/{point}:{self.rng.randint(2, 4)}")
-        assert worker.wait(90) == KILLED, worker.output
+        assert worker.wait() == KILLED, worker.output
         self.kills += 1
 
     def die_at_random(self, among_records: int) -> None:

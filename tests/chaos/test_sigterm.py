@@ -13,13 +13,15 @@ from broker_plugin.runner.bus import NotYetError
 from broker_plugin.runner.protocols import Partition
 from tests.chaos.harness import Installation, Worker, note, wait_until
 from tests.chaos.load import light_curves
-from tests.chaos.slow_scorer import slow_worker
+from tests.chaos.slow_scorer import STEP_BEGINS, slow_worker
 
 pytestmark = pytest.mark.kafka
 
 SEED = 20231012
 STEP_SECONDS = 4.0
-PATIENT_SECONDS = "180"  # who waits for the end of a session or of a hung step waits for longer than a test
+LONG_STEP_SECONDS = 30.0  # no pause of a busy machine is as long: the second signal comes before its end
+PATIENT_SECONDS = "600"  # who waits for the end of a session or of a hung step waits for longer than a test
+OPEN_SECONDS = "300"  # and so does who waits for a transaction that was left open
 STOPPED = "every batch that was begun is committed"
 
 
@@ -28,6 +30,7 @@ def test_drains_commits_and_ends_with_zero(installation: Installation) -> None:
     patient = {
         "RUNNER__SESSION_TIMEOUT_SECONDS": PATIENT_SECONDS,
         "RUNNER__MAX_POLL_INTERVAL_SECONDS": PATIENT_SECONDS,
+        "RUNNER__TRANSACTION_TIMEOUT_SECONDS": OPEN_SECONDS,
     }
     with installation.feed(light_curves(SEED, 12)):
         pass
@@ -35,6 +38,8 @@ def test_drains_commits_and_ends_with_zero(installation: Installation) -> None:
         installation, "a", "accumulate,score", STEP_SECONDS, RUNNER__BATCH_RECORDS="5", **patient
     )
     installation.wait_until_idle("accumulate")
+    steps = worker.output.count(STEP_BEGINS)
+    wait_until(lambda: worker.output.count(STEP_BEGINS) > steps, lambda: worker.output[-3000:])
     time.sleep(STEP_SECONDS / 2)
     started = time.monotonic()
     assert worker.terminate() == 0, worker.output[-3000:]
@@ -45,12 +50,12 @@ def test_drains_commits_and_ends_with_zero(installation: Installation) -> None:
     # This raises if a transaction is open: whoever comes next would have to wait for its timeout.
     scored = sum(positions(installation, "score"))
     assert scored > 0, "the batch in work was not committed"
-    assert installation.backlog("score"), "nothing was left to do: too late a signal"
+    assert installation.backlog("score", seconds=30.0), "nothing was left to do: too late a signal"
 
     second = installation.worker("b", stages="accumulate,score", **patient)
     second.wait_for_log("running accumulate, score")
     # If the first had not left the group, this would take until the end of its session.
-    wait_until(lambda: advanced(installation, scored), lambda: second.output[-3000:], 90.0)
+    wait_until(lambda: advanced(installation, scored), lambda: second.output[-3000:])
     installation.wait_until_idle("accumulate", "score")
     installation.check(scored=True, where=f"seed {SEED}, drained in {drained:.1f} s")
 
@@ -67,10 +72,13 @@ def test_a_second_one_ends_it_at_once(installation: Installation, n_rounds: int)
     with installation.feed(light_curves(SEED, 12 * n_rounds)):
         pass
     for number in range(n_rounds):
-        worker = slow_worker(installation, "a", "accumulate,score", STEP_SECONDS, RUNNER__BATCH_RECORDS="20")
+        in_a_step = number % 2 == 0
+        slow = LONG_STEP_SECONDS if in_a_step else STEP_SECONDS
+        worker = slow_worker(installation, "a", "accumulate,score", slow, RUNNER__BATCH_RECORDS="20")
         worker.wait_for_log("running accumulate, score")
-        if number % 2 == 0:  # else it may have to wait for its killed predecessor's session to end
+        if in_a_step:  # else it may have to wait for its killed predecessor's session to end
             installation.wait_until_idle("accumulate")
+            worker.wait_for_log(STEP_BEGINS)
         time.sleep(rng.uniform(0.0, STEP_SECONDS))
         code, seconds = signal_twice(worker, rng.uniform(0.0, 0.6))
         slowest = max(slowest, seconds)
@@ -82,7 +90,7 @@ def test_a_second_one_ends_it_at_once(installation: Installation, n_rounds: int)
         assert "Traceback" not in worker.output, worker.output[-3000:]
     assert 128 + signal.SIGTERM in codes, f"every one had ended before the second signal: seed {SEED}"
     installation.worker("a", stages="accumulate,score")
-    installation.wait_until_idle("accumulate", "score", seconds=240)
+    installation.wait_until_idle("accumulate", "score")
     installation.check(scored=True, where=f"seed {SEED}, exit statuses {codes}")
     note(
         "two SIGTERMs", rounds=n_rounds, at_once=codes.count(128 + signal.SIGTERM), slowest=round(slowest, 1)
@@ -102,7 +110,7 @@ def test_drains_at_any_moment(installation: Installation) -> None:
             code = worker.terminate()
             assert code == 0, f"seed {SEED + 1}, round {number}: {code}\n{worker.output[-3000:]}"
     installation.worker("a", stages="accumulate,score")
-    installation.wait_until_idle("accumulate", "score", seconds=240)
+    installation.wait_until_idle("accumulate", "score")
     installation.check(scored=True, where=f"seed {SEED + 1}")
 
 

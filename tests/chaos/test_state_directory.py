@@ -176,11 +176,11 @@ def test_full_disk_is_refused(installation: Installation, tmp_path: Path) -> Non
         (disk / "other-data").write_bytes(bytes((SMALL_KB - 4) << 10))
         with installation.feed(records[:100]):
             refused(installation.worker("a", state=state))
-        assert installation.progress() == 0
+        assert installation.wait_for_progress(0) == 0
         (disk / "other-data").unlink()
         with installation.feed(records[100:]):
             refused(installation.worker("a", state=state))
-        done = installation.progress()
+        done = installation.wait_for_progress(0)
         assert 0 < done < len(records)
         subprocess.run(["mount", "-o", "remount,size=200m", str(disk)], check=True)
         again = installation.worker("a", state=state)
@@ -192,7 +192,7 @@ def test_full_disk_is_refused(installation: Installation, tmp_path: Path) -> Non
 
 def refused(worker: Worker) -> None:
     """Wait for the worker to end as a full disk makes it end."""
-    assert worker.wait(120) == ConfigurationError.exit_code, worker.output
+    assert worker.wait() == ConfigurationError.exit_code, worker.output
     assert "No space left on device" in worker.output
     assert "accumulate.state_directory" in worker.output
     assert "Traceback" not in worker.output

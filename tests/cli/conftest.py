@@ -61,18 +61,18 @@ def call() -> Call:
 
 @contextmanager
 def stopped_when(done: Callable[[], bool]) -> Iterator[None]:
-    """Send this process SIGTERM, inside of the block, once something is done or a minute is over."""
+    """Send this process SIGTERM, inside of the block, once something is done or minutes are over."""
     before = signal.getsignal(signal.SIGTERM)
 
     def wait_then_stop() -> None:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while time.monotonic() < deadline and not done():
             time.sleep(0.05)
         while signal.getsignal(signal.SIGTERM) is before:  # else the signal would end the tests
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    helper = threading.Thread(target=wait_then_stop)
+    helper = threading.Thread(target=wait_then_stop, daemon=True)
     helper.start()
     yield
     helper.join()

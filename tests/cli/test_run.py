@@ -61,17 +61,17 @@ def test_stopped_by_a_signal(call: Call, bus: MemoryBus, monkeypatch: pytest.Mon
     pages: list[str] = []
 
     def scrape_then_stop() -> None:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline and not any("dead_letters_total{" in page for page in pages):
             time.sleep(0.05)
             if servers:
-                with urlopen(f"http://127.0.0.1:{servers[0].port}/metrics", timeout=5) as answer:
+                with urlopen(f"http://127.0.0.1:{servers[0].port}/metrics", timeout=60) as answer:
                     pages.append(answer.read().decode())
         while signal.getsignal(signal.SIGTERM) is before:  # else the signal would end the tests
             time.sleep(0.05)
         os.kill(os.getpid(), signal.SIGTERM)
 
-    helper = threading.Thread(target=scrape_then_stop)
+    helper = threading.Thread(target=scrape_then_stop, daemon=True)
     helper.start()
     result = call("run", "--stages", "ingest,accumulate")
     helper.join()

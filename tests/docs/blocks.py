@@ -42,7 +42,7 @@ _TITLE = re.compile(r'\s*(?:title="([^"]*)")?\s*')
 _NOT_RUN = "Not run: "
 _FILE_NAME = re.compile(r"[\w-]+\.\w+")
 _BACKGROUND = re.compile(r"Terminal \d")
-_SECONDS_A_BLOCK = 90
+_SECONDS_A_BLOCK = 300  # against a block that hangs; a busy machine may take any time over the others
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
 
@@ -117,16 +117,30 @@ class Terminals:
         """End what runs in the background as Ctrl-C would; return what did not end well."""
         problems = []
         for process, log in self.background:
+            _wait_until_it_listens(process)
             if process.poll() is None:
                 process.send_signal(signal.SIGTERM)
             try:
-                status = process.wait(60)
+                status = process.wait(180)
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 status = process.wait()
             if status != 0:
                 problems.append(f"background process ended with {status}: {log.read_text()[-3000:]}")
         return problems
+
+
+def _wait_until_it_listens(process: subprocess.Popen[str]) -> None:
+    """Wait until a process handles SIGTERM, or has ended: while it starts, the signal would just kill it."""
+    status, deadline = Path(f"/proc/{process.pid}/status"), time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            caught = re.search(r"^SigCgt:\s*([0-9a-f]+)$", status.read_text(), re.MULTILINE)
+        except OSError:  # no Linux, or it has just ended
+            return
+        if caught is None or int(caught[1], 16) >> (signal.SIGTERM - 1) & 1:
+            return
+        time.sleep(0.1)
 
 
 def examples(page: Path) -> list[Example]:

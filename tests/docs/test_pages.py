@@ -19,6 +19,7 @@ _NEEDS_KAFKA = re.compile(r"^---\n(?:.*\n)*?kafka: true\n(?:.*\n)*?---\n")
 
 
 @pytest.mark.kafka
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page(
     page: Path, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,7 +20,7 @@ from broker_plugin.stages.accumulate import AccumulateStage
 from tests.app import test_bootstrap as offline
 from tests.integration.pipeline import run_until_idle
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 ROWS = 16_000  # four chunks
 KILLED = -signal.SIGKILL
@@ -51,7 +51,7 @@ def bootstrap(
         },
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 

@@ -22,7 +22,7 @@ from tests.integration.pipeline import committed, create_topics, publish, run_un
 from tests.shared import shared_path
 from tests.stages.test_accumulate import photometry
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 N_LETTERS = 23
 BATCH = 5
@@ -46,7 +46,7 @@ class Redriver:
             env={**self._environment, **(more or {})},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
 

@@ -17,22 +17,26 @@ import pytest
 
 from broker_plugin.simulate.generate import simulate
 from broker_plugin.simulate.settings import demo_settings
+from tests.chaos.counters import free_port
+from tests.chaos.harness import Installation as Watched
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1200)]
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
+PARTITIONS = 3
 
 
 class Installation:
     """One configuration by environment, and the commands under it."""
 
     def __init__(self, bootstrap: str, prefix: str, folder: Path) -> None:
+        self._port = free_port()
         self.environment = os.environ | {
             "BROKER_PLUGIN_PREFIX": prefix,
             "BROKER_PLUGIN_KAFKA__BOOTSTRAP": bootstrap,
-            "BROKER_PLUGIN_TOPICS__PARTITIONS": "3",
+            "BROKER_PLUGIN_TOPICS__PARTITIONS": str(PARTITIONS),
             "BROKER_PLUGIN_ACCUMULATE__STATE_DIRECTORY": str(folder / "state"),
-            "BROKER_PLUGIN_METRICS__PORT": "19464",
+            "BROKER_PLUGIN_METRICS__PORT": str(self._port),
         }
 
     def command(self, *words: str) -> list[str]:
@@ -51,7 +55,7 @@ class Installation:
         return done.stdout
 
     def metric(self, start: str) -> float:
-        with urllib.request.urlopen("http://127.0.0.1:19464/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=60) as answer:
             lines = answer.read().decode().splitlines()
         return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith(start))
 
@@ -71,15 +75,14 @@ def test_from_topics_to_annotations_and_a_clean_stop(kafka_bootstrap, prefix, tm
 
     assert "created" in installation("topics", "create")
     assert "as configured" in installation("topics", "verify")
-    worker = subprocess.Popen(
-        installation.command("run"), env=installation.environment, stderr=subprocess.PIPE, text=True
-    )
+    log = tmp_path / "worker.log"  # a file is never full as a pipe is that nobody reads
+    with log.open("w") as stream:
+        worker = subprocess.Popen(installation.command("run"), env=installation.environment, stderr=stream)
     try:
         installation("replay", str(tmp_path / "nights"), "--topic", f"{prefix}.alerts")
 
-        def idle() -> bool:
-            if worker.poll() is not None:
-                return False
+        def balanced() -> bool:
+            assert worker.poll() is None, log.read_text()
             consumed = installation.metric("broker_plugin_alerts_consumed_total")
             lag = installation.metric("broker_plugin_consumer_lag")
             emitted = installation.metric("broker_plugin_windows_emitted_total")
@@ -87,12 +90,17 @@ def test_from_topics_to_annotations_and_a_clean_stop(kafka_bootstrap, prefix, tm
             return consumed >= simulated.alerts and lag == 0 and annotated == emitted > 0
 
         wait_until(lambda: _answers(installation), "an answer of /metrics")
-        wait_until(idle, "the end of the backlog")
+        # By the committed offsets: the lag in the metrics is that of some seconds ago.
+        watched = Watched(kafka_bootstrap, prefix, tmp_path, partitions=PARTITIONS)
+        watched.wait_until_idle("ingest", "accumulate", "score", seconds=PATIENCE_SECONDS)
+        wait_until(balanced, "the end of the backlog in the metrics")
         held = installation.metric('broker_plugin_objects{state="ready"}')
         worker.send_signal(signal.SIGTERM)
-        _, errors = worker.communicate(timeout=30)
+        worker.wait(PATIENCE_SECONDS)
     finally:
         worker.kill()
+        worker.wait()
+    errors = log.read_text()
     assert worker.returncode == 0, errors
     assert "Traceback" not in errors
 
@@ -134,7 +142,7 @@ def test_offline_replay_says_the_same_as_kafka(kafka_bootstrap, prefix, tmp_path
         wait_until(all_there, "the last annotation")
     finally:
         worker.terminate()
-        worker.wait(30)
+        worker.wait(PATIENCE_SECONDS)
 
     assert live.keys() == offline.keys()
     assert len(live) > 4

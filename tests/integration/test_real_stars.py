@@ -27,7 +27,7 @@ from training.periods import SEARCH, periods_for
 from training.scored import score_windows
 from training.windows import read_windows
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1200)]  # three stages, each with patience of its own
 
 N_STARS = 50
 

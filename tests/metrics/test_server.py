@@ -19,7 +19,7 @@ from broker_plugin.runner.protocols import Observation
 
 def get(server: MetricsServer, path: str, **headers: str) -> tuple[int, str]:
     try:
-        with urlopen(Request(f"http://127.0.0.1:{server.port}{path}", headers=headers), timeout=5) as answer:
+        with urlopen(Request(f"http://127.0.0.1:{server.port}{path}", headers=headers), timeout=60) as answer:
             return answer.status, answer.read().decode()
     except HTTPError as error:
         with error:
@@ -124,7 +124,7 @@ def test_ipv6() -> None:
     except ConfigurationError:
         pytest.skip("this machine has no IPv6: needed is the address ::1")
     try:
-        with urlopen(f"http://[::1]:{server.port}/livez", timeout=5) as answer:
+        with urlopen(f"http://[::1]:{server.port}/livez", timeout=60) as answer:
             assert answer.status == 200
     finally:
         server.close()

@@ -57,7 +57,7 @@ from tests.integration.pipeline import publish
 from tests.observability.shipped import named_metrics, queries
 from tests.records.examples import ANNOTATION, WINDOW
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(1200)]
 
 PATIENCE_SECONDS = 240
 # Facts of the process, not of the run: they exist from its first moment on and stay.
@@ -100,6 +100,7 @@ def test_everything_that_is_named_moves(kafka_bootstrap, prefix, tmp_path, monke
             if isinstance(stage, ScoreStage):
                 metrics.set_model(model_facts(stage.bundle, "onnx"))
         look()
+        watch(prometheus, look)  # it is there before anything moves
         runners = build_runners(config, STAGE_NAMES, metrics, bus=bus, source=None, stages=stages)
         host = Host([*runners, *build_forwarders(config, bus, metrics)], on_end=health.ended)
         running = threading.Thread(target=host.run)
@@ -109,23 +110,26 @@ def test_everything_that_is_named_moves(kafka_bootstrap, prefix, tmp_path, monke
             later = len(packets) // 10
             publish(bus, tonight, packets[:-later])
             until(lambda: total(metrics, "annotations_total") > 0, "the first annotation", look)
-            time.sleep(3 if prometheus else 0)  # a rate needs a scrape before and one after
+            watch(prometheus, look)  # a rate needs a scrape before and one after
             faults(monkeypatch)
             publish(bus, tonight, packets[-later:])
             publish_odd_windows(bus, prefix)
             publish(bus, tonight, [asteroid(again[-1]), *again])
             until(lambda: idle(metrics, len(packets) + len(again) + 1), "the end of the backlog", look)
-            time.sleep(3 if prometheus else 0)  # the last values are scraped
+            deadline = time.monotonic() + PATIENCE_SECONDS
+            while unmoved(seen) and time.monotonic() < deadline:  # sizes and lags are told now and then
+                time.sleep(0.3)
+                look()
+            watch(prometheus, look)  # the last values are scraped
             look()
         finally:
             host.stop()
-            running.join(60)
+            running.join(PATIENCE_SECONDS)
             server.close()
         assert not running.is_alive()
         look()
         assert total(metrics, "partitions_owned") == 0
-        moved = {name for name, values in seen.items() if len(values) > 1}
-        assert named_metrics() - moved - CONSTANT == set()
+        assert unmoved(seen) == set()
         if prometheus is not None:
             empty = [title for title, query in queries() if not found(prometheus, query, began)]
             assert empty == []
@@ -243,6 +247,12 @@ def remember(metrics: Metrics, seen: dict[str, set[Any]]) -> None:
         seen[name].add(tuple(samples))
 
 
+def unmoved(seen: dict[str, set[Any]]) -> set[str]:
+    """Return what the dashboard and the rules name and nobody has seen to move yet."""
+    moved = {name for name, values in seen.items() if len(values) > 1}
+    return named_metrics() - moved - CONSTANT
+
+
 def until(condition: Callable[[], bool], what: str, look: Callable[[], None]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
@@ -307,11 +317,29 @@ def watching(port: int, folder: Path) -> Iterator[str | None]:
         process.wait()
 
 
+def watch(prometheus: str | None, look: Callable[[], None]) -> None:
+    """Wait until a Prometheus has seen what there is at this moment, with more than one scrape."""
+    if prometheus is not None:
+        then = time.time() + 2.0
+        until(lambda: last_scrape(prometheus) > then, "a scrape by Prometheus", look)
+
+
+def last_scrape(prometheus: str) -> float:
+    """Return when Prometheus has scraped last; 0 before it has."""
+    address = f"{prometheus}/api/v1/query?{urllib.parse.urlencode({'query': 'timestamp(up)'})}"
+    try:
+        with urllib.request.urlopen(address, timeout=60) as answer:
+            series = json.loads(answer.read())["data"]["result"]
+    except OSError:  # it starts
+        return 0.0
+    return max((float(one["value"][1]) for one in series), default=0.0)
+
+
 def found(prometheus: str, promql: str, began: float) -> bool:
     """Return whether a query of the dashboard had a number at any moment of the run."""
     query = promql.replace("$instance", ".*").replace("$__rate_interval", "10s")
     parameters = {"query": query, "start": began, "end": time.time(), "step": "1s"}
     address = f"{prometheus}/api/v1/query_range?{urllib.parse.urlencode(parameters)}"
-    with urllib.request.urlopen(address, timeout=10) as answer:
+    with urllib.request.urlopen(address, timeout=60) as answer:
         series = json.loads(answer.read())["data"]["result"]
     return any(value != "NaN" for one in series for _, value in one["values"])

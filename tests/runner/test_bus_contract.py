@@ -20,7 +20,7 @@ from broker_plugin.runner.bus import (
 from broker_plugin.runner.partitioner import partition_for
 from broker_plugin.runner.protocols import Message, Output, Partition
 
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 90.0
 
 
 class Recorder:

@@ -39,7 +39,7 @@ def test_a_broker_that_is_not_there_is_named_in_seconds() -> None:
         ):
             runner.run()
 
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 10  # not the half minute that an operation may take
 
 
 @pytest.mark.parametrize(
@@ -77,14 +77,16 @@ def test_nobody_sends_no_offsets(kafka_bus: KafkaBus, prefix: str) -> None:
 @pytest.mark.kafka
 def test_a_transaction_that_timed_out_is_fenced(kafka_bootstrap: str, prefix: str) -> None:
     """The process was suspended in the middle of a transaction for longer than the broker waits."""
-    bus = KafkaBus(kafka_settings(kafka_bootstrap, session_seconds=1.5))
+    bus = KafkaBus(kafka_settings(kafka_bootstrap, session_seconds=3.0))
     bus.create_topics(topic_specs(prefix))
     producer = bus.producer(f"{prefix}.p")
     producer.init_transactions()
     producer.begin()
     producer.send(Output(f"{prefix}.out", b"k", b"late"))
     producer.flush()
-    time.sleep(3)
+    assert not outputs(
+        bus, prefix
+    )  # read to the end, which the broker shows when it has ended the transaction
 
     with pytest.raises((FencedError, AbortableTransactionError)):
         producer.commit()

@@ -17,7 +17,7 @@ from broker_plugin.runner.bus import Bus
 from tests.runner.counting import expected_outputs, fill, outputs, state_of, topic_specs
 from tests.runner.test_exactly_once import undisturbed_state
 
-pytestmark = pytest.mark.kafka
+pytestmark = [pytest.mark.kafka, pytest.mark.timeout(900)]
 
 N_RECORDS = 150
 KILLED = -signal.SIGKILL
@@ -41,7 +41,7 @@ def work(
             cwd=Path(broker_plugin.__file__).parents[1],
             capture_output=True,
             text=True,
-            timeout=90,
+            timeout=240,
             check=False,
         )
         if done.returncode != FencedError.exit_code:

@@ -351,7 +351,7 @@ def test_a_restore_that_waits_for_a_dead_transaction_gives_up_in_time(
     with pytest.raises(FatalBusError, match="a transaction is open there"):
         setup.work(10, **short)
     setup.bus.expire_transactions()
-    setup.work(0, **short)
+    setup.work(0)  # with all the patience that it has: a machine may be slow without a transaction, too
 
     setup.check()
 

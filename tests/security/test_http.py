@@ -43,7 +43,7 @@ def status(url: str, *, context: ssl.SSLContext | None = None, token: str | None
     """Ask once."""
     request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
     try:
-        with urllib.request.urlopen(request, timeout=5, context=context) as answer:
+        with urllib.request.urlopen(request, timeout=60, context=context) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code

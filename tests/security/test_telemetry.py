@@ -24,5 +24,5 @@ def test_loading_the_network_leaves_no_identifier_behind(tmp_path: Path) -> None
     network = Path(runtime.__file__).parents[1] / "bundles" / "default" / "network.onnx"
     environment = {name: value for name, value in os.environ.items() if name not in _SUPPRESSORS}
     environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / ".cache")}
-    subprocess.run([sys.executable, "-c", _LOAD, str(network)], env=environment, check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", _LOAD, str(network)], env=environment, check=True, timeout=240)
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == []
