@@ -6,8 +6,7 @@ opposite is clear, by the margins here.
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Self
 
 from broker_plugin.annotate.periods import relation, tolerance_of
@@ -66,15 +65,6 @@ class Said:
             annotation.energy,
             annotation.withdrawn,
         )
-
-    def pack(self) -> bytes:
-        """Return it as bytes; equal values give equal bytes."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":")).encode()
-
-    @classmethod
-    def unpack(cls, packed: bytes) -> Self:
-        """Return what :meth:`pack` packed, now or in an earlier version."""
-        return cls(**json.loads(packed))
 
 
 def what_changed(

@@ -103,7 +103,14 @@ def build_forwarders(config: Config, bus: Bus, sensor: Sensor) -> list[Forwarder
 
 def _routes(config: Config, name: str, output: OutputConfig, filters: dict[str, Filter]) -> Sequence[Route]:
     return [
-        Route(name, topic, tuple(filters[each] for each in chosen), _format(output, topic))
+        Route(
+            name,
+            topic,
+            tuple(filters[each] for each in chosen),
+            _format(output, topic),
+            output.follow_up,
+            part=chosen[0] if output.topic_per_filter else "",
+        )
         for topic, chosen in output.topics(config.prefix, name).items()
     ]
 

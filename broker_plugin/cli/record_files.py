@@ -11,6 +11,7 @@ from typing import Any
 import fastavro
 
 from broker_plugin.errors import InputError
+from broker_plugin.outputs import FILTER_OUTCOME
 from broker_plugin.records import schemas
 from broker_plugin.records.text import from_json
 
@@ -66,6 +67,7 @@ def _read_lines(path: Path, kinds: tuple[str, ...]) -> Iterator[tuple[str, dict[
                 except ValueError as error:
                     msg = f"{where}: {error}"
                     raise InputError(msg) from error
+                record.pop(FILTER_OUTCOME, None)  # it was about whoever wrote the file, not about the star
                 kind = next((kind for kind in kinds if _is_of(record, kind)), None)
                 if kind is None:
                     msg = f"{where} holds another record; expected one of {', '.join(kinds)}"

@@ -16,6 +16,8 @@ from broker_plugin.cli.options import EXISTING_PATH, NEW_PATH, config_option
 from broker_plugin.cli.record_files import read_records
 from broker_plugin.cli.wanted import Chooser, chosen_filters
 from broker_plugin.config import Config
+from broker_plugin.filters import Outcome
+from broker_plugin.outputs import marked
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import annotation_from_record, novelty_from_record
 from broker_plugin.records.object_annotation import object_from_record
@@ -39,6 +41,12 @@ _KINDS = {"novelties": "novelty", "classifications": "classification", "objects"
     help="Only what passes: a filter of the configuration by name, or clauses in one line "
     "('class=RRAB,RRCD probability>=0.8 mag<=18'). Repeated: what passes any of them.",
 )
+@click.option(
+    "--follow-up/--matches-only",
+    default=True,
+    show_default=True,
+    help="With --filter: whether to print, once, what was printed and does not pass any more.",
+)
 @click.option("--plot", "plot_directory", type=NEW_PATH, help="Draw each novelty into this folder, as a PNG.")
 @click.option("--from-beginning", is_flag=True, help="Start with what the topic holds already.")
 @click.option("--group", help="Consumer group: continue where it stopped. Without it, nothing is remembered.")
@@ -52,6 +60,7 @@ def subscribe(
     file: Path | None,
     as_json: bool,
     filters: tuple[str, ...],
+    follow_up: bool,
     plot_directory: Path | None,
     from_beginning: bool,
     group: str | None,
@@ -62,18 +71,20 @@ def subscribe(
 
     Only committed records are shown, each exactly once. A line gives the object, its position, the most
     probable class, the energy (high means unlike the training stars) with the share of training stars below
-    it, and the period. End with Ctrl-C.
+    it, and the period. What was shown under a filter and does not pass it any more is shown once more and
+    begins with NO LONGER PASSES (in JSON: filter_outcome). End with Ctrl-C.
     """
-    chooser = Chooser(chosen_filters(config, filters))
+    chooser = Chooser(chosen_filters(config, filters), follow_up=follow_up)
     if file is not None:
         records: Iterable[tuple[str, dict[str, Any]]] = read_records(file, tuple(_KINDS.values()))
     else:
         records = _from_kafka(config, topic, from_beginning=from_beginning, group=group, until_end=until_end)
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
-        wanted = (entry for entry in map(_read, records) if chooser.wants(entry.annotation))
-        for entry in islice(wanted, most):
-            click.echo(to_json(entry.record) if as_json else entry.line)
-            if plot_directory is not None and entry.kind == "novelty" and not entry.annotation.withdrawn:
+        for entry, revised in islice(_wanted(map(_read, records), chooser), most):
+            line = f"NO LONGER PASSES  {entry.line.lstrip()}" if revised else entry.line
+            click.echo(to_json(marked(entry.record, revised)) if as_json else line)
+            is_plotted = entry.kind == "novelty" and not (revised or entry.annotation.withdrawn)
+            if plot_directory is not None and is_plotted:
                 _plot(entry.record, plot_directory)
 
 
@@ -82,6 +93,14 @@ class _Entry(NamedTuple):
     record: dict[str, Any]
     annotation: Annotation
     line: str
+
+
+def _wanted(entries: Iterable[_Entry], chooser: Chooser) -> Iterator[tuple[_Entry, bool]]:
+    """Yield what to show, and whether it is shown because it does not pass any more."""
+    for entry in entries:
+        outcome = chooser.judge(entry.annotation, whole_object=entry.kind == "object")
+        if outcome.is_sent:
+            yield entry, outcome is Outcome.NO_LONGER_PASSES
 
 
 def _read(found: tuple[str, dict[str, Any]]) -> _Entry:

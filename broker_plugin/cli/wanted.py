@@ -8,11 +8,12 @@ from broker_plugin.config import Config
 from broker_plugin.errors import ConfigurationError
 from broker_plugin.filters import (
     Filter,
+    Outcome,
     Seen,
-    Verdict,
     build_filter,
-    is_news,
+    outcome_of,
     parse_filter,
+    seen_after,
     unknown_classes,
 )
 from broker_plugin.records.annotation import Annotation
@@ -51,33 +52,38 @@ def chosen_filters(config: Config, texts: Sequence[str]) -> tuple[Filter, ...]:
 
 
 class Chooser:
-    """Says which annotations to show: those that any of some filters lets through.
+    """Says which annotations to show: those that any of some filters lets through, and what revises them.
 
-    What ``new_or_changed`` remembers lasts as long as this object.
+    What was shown is remembered as long as this object lives.
 
     Parameters
     ----------
     filters : sequence of Filter
         None lets everything through.
+    follow_up : bool
+        Whether to show what does not pass any more, once.
     """
 
-    def __init__(self, filters: Sequence[Filter]) -> None:
+    def __init__(self, filters: Sequence[Filter], *, follow_up: bool = True) -> None:
         self._filters = tuple(filters)
-        self._seen: dict[tuple[int, str, str, str], Seen] = {}
+        self._follow_up = follow_up
+        self._seen: dict[tuple[str, ...], Seen] = {}
 
-    def wants(self, annotation: Annotation) -> bool:
-        """Return whether to show it, and remember it if so."""
-        # Every filter is asked, so that each remembers what it has let through.
-        passed = [self._passes(number, wanted, annotation) for number, wanted in enumerate(self._filters)]
-        return any(passed) or not self._filters
+    def judge(self, annotation: Annotation, *, whole_object: bool = False) -> Outcome:
+        """Return what to do with an annotation, and remember it if it is shown.
 
-    def _passes(self, number: int, wanted: Filter, annotation: Annotation) -> bool:
-        if wanted.verdict(annotation) is not Verdict.PASSES:
-            return False
-        if not wanted.new_or_changed:
-            return True
-        key = (number, annotation.survey, annotation.object_id, annotation.band)
-        news = is_news(annotation, self._seen.get(key))
-        if news:
-            self._seen[key] = Seen.of(annotation)
-        return news
+        Parameters
+        ----------
+        annotation : Annotation
+        whole_object : bool
+            It is about all bands of an object, of which there may be others each time.
+        """
+        place = (annotation.survey, annotation.object_id) + (() if whole_object else (annotation.band,))
+        seen = self._seen.get(place)
+        outcome = outcome_of(
+            self._filters, annotation, () if seen is None else (seen,), follow_up=self._follow_up
+        )
+        after = seen_after(annotation, outcome) if self._filters else None
+        if after is not None:
+            self._seen[place] = after
+        return outcome

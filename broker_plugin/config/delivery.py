@@ -121,6 +121,11 @@ class OutputConfig(Section):
     filters: tuple[Name, ...] = Field(
         (), description="names of [filters.*]; an annotation that passes any of them is sent; empty: all"
     )
+    follow_up: bool = Field(
+        True,
+        description="send the revision of what was sent that does not pass the filters any more, once and "
+        "marked (filter_outcome); false: matches only, and their withdrawals",
+    )
     topic_per_filter: bool = Field(
         False, description="each filter its own topic, <topic>.<filter>, instead of one for all"
     )
@@ -178,6 +183,8 @@ class OutputConfig(Section):
             )
         if self.topic_per_filter and not self.filters:
             problems.append("topic_per_filter needs filters")
+        if not self.follow_up and not self.filters:
+            problems.append("follow_up = false needs filters: without them, everything is sent")
         if self.topic_per_filter and self.target.topic is not None:
             problems.append("topic_per_filter and target.topic: their topics are called as ours are")
         if len(set(self.filters)) != len(self.filters):

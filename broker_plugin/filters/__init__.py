@@ -8,6 +8,7 @@ Everything here is pure, but for the reading of a watchlist file.
 from broker_plugin.filters.compact import parse_filter
 from broker_plugin.filters.filter import Filter, Verdict, build_filter, unknown_classes
 from broker_plugin.filters.news import Seen, is_news
+from broker_plugin.filters.outcome import Outcome, outcome_of, seen_after
 from broker_plugin.filters.spec import FilterSpec
 from broker_plugin.filters.trial import Trial
 from broker_plugin.filters.watchlist import Watchlist, read_watchlist
@@ -15,13 +16,16 @@ from broker_plugin.filters.watchlist import Watchlist, read_watchlist
 __all__ = [
     "Filter",
     "FilterSpec",
+    "Outcome",
     "Seen",
     "Trial",
     "Verdict",
     "Watchlist",
     "build_filter",
     "is_news",
+    "outcome_of",
     "parse_filter",
     "read_watchlist",
+    "seen_after",
     "unknown_classes",
 ]

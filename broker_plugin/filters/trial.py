@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from broker_plugin.filters.filter import Filter, Verdict
-from broker_plugin.filters.news import Seen, is_news
+from broker_plugin.filters.news import Seen
+from broker_plugin.filters.outcome import Outcome, outcome_of, seen_after
 from broker_plugin.records.annotation import Annotation
 
 
@@ -65,8 +66,8 @@ class Trial:
             count.missing += verdict is Verdict.MISSING
             so_far = so_far and verdict is Verdict.PASSES
             count.left += so_far
-        if self.filter.new_or_changed and so_far:
-            so_far = self._is_news(annotation)
+        if self.filter.new_or_changed:
+            so_far = self._is_news(annotation) and so_far
             self.clauses[-1].passed += so_far
             self.clauses[-1].left += so_far
         if so_far:
@@ -75,8 +76,11 @@ class Trial:
         return so_far
 
     def _is_news(self, annotation: Annotation) -> bool:
+        """Return whether a reader would be sent it as a match, if it passes, and remember what was sent."""
         key = (annotation.survey, annotation.object_id, annotation.band)
-        news = is_news(annotation, self._seen.get(key))
-        if news:
-            self._seen[key] = Seen.of(annotation)
-        return news
+        seen = self._seen.get(key)
+        outcome = outcome_of((self.filter,), annotation, () if seen is None else (seen,))
+        after = seen_after(annotation, outcome)
+        if after is not None:
+            self._seen[key] = after
+        return outcome is Outcome.SENT

@@ -9,9 +9,19 @@ from broker_plugin.outputs.elasticc import ElasticcFormat, Taxonomy, load_taxono
 from broker_plugin.outputs.hop import HopFormat
 from broker_plugin.outputs.lasair import LasairFormat
 from broker_plugin.outputs.plain_json import JsonFormat
-from broker_plugin.outputs.publication import Format, Headers, Publication, Translated
+from broker_plugin.outputs.publication import (
+    FILTER_OUTCOME,
+    NO_LONGER_PASSES,
+    Format,
+    Headers,
+    Publication,
+    Translated,
+    marked,
+)
 
 __all__ = [
+    "FILTER_OUTCOME",
+    "NO_LONGER_PASSES",
     "AvroFormat",
     "ElasticcFormat",
     "Format",
@@ -25,5 +35,6 @@ __all__ = [
     "Translated",
     "confluent_prefix",
     "load_taxonomy",
+    "marked",
     "shipped_taxonomy",
 ]

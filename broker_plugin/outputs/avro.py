@@ -5,6 +5,9 @@
 ``single-object``         Avro 1.11, "Single object encoding": the schema's fingerprint in 10 bytes
 ``confluent``             0x00 and the registry's 4-byte schema id: what Confluent's deserialisers read
 ========================  =========================================================================
+
+What does not pass its reader's filters any more is the same record as a match: that is a word about a reader,
+not about the star, so it stands in the Kafka header that every format has, and no schema needs a new version.
 """
 
 from __future__ import annotations

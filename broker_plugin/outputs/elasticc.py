@@ -11,6 +11,8 @@ What of their record we cannot know, and what is said instead:
 - ``alertId`` equals ``diaSourceId``, as in Rubin's own alerts. For ZTF both are the ``candid``.
 - A withdrawal: the list of classifications is empty, nothing is said of the object; ``classifierParams`` has
   ``withdrawn``, and in ``supersedes`` the ``annotation_id`` of the message that does not hold any more.
+- What does not pass the output's filters any more: the classifications as they are now, ``filter_outcome`` in
+  ``classifierParams``.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ import fastavro
 import numpy as np
 
 from broker_plugin.errors import ConfigurationError
-from broker_plugin.outputs.publication import Publication, Translated
+from broker_plugin.outputs.publication import Publication, Translated, marked
 from broker_plugin.photometry.times import mjd_tai_from_bmjd_tdb, tai_minus_utc
 from broker_plugin.records.annotation import Annotation
 
@@ -143,7 +145,9 @@ class ElasticcFormat:
             "brokerName": self.broker_name,
             "brokerVersion": annotation.code_version,
             "classifierName": f"{annotation.model_name} {annotation.model_version}",
-            "classifierParams": json.dumps(parameters, separators=(",", ":")),
+            "classifierParams": json.dumps(
+                marked(parameters, publication.no_longer_passes), separators=(",", ":")
+            ),
             "classifications": [] if annotation.withdrawn else self.taxonomy.classifications(annotation),
         }
 

@@ -11,7 +11,8 @@ What limits the record:
 - The server puts the values between apostrophes into SQL: an apostrophe ends the value, a backslash changes
   it, and a number instead of a string ends its program. All are strings here, without either.
 - The Kafka side passes over empty values, and over annotations without a classification.
-- One annotation an object and annotator: the next one replaces it, whatever its band.
+- One annotation an object and annotator: the next one replaces it, whatever its band. So what does not pass
+  the output's filters any more replaces the match, and says so to people and in ``classdict``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from broker_plugin.outputs.publication import Publication, Translated
+from broker_plugin.outputs.publication import Publication, Translated, marked
 from broker_plugin.records.annotation import Annotation
 
 VERSION_LENGTH = 16
@@ -37,6 +38,9 @@ NOVEL = "NOVEL"
 
 WITHDRAWN = "WITHDRAWN"
 """Classification of what is taken back: Lasair keeps the last annotation, so one must replace it."""
+
+REVISED = "No longer meets the criteria of this annotator. "
+"""How the explanation of what does not pass any more begins."""
 
 URL_FIELDS = ("survey", "object_id", "band", "ra", "dec", "annotation_id")
 """What an address may name in braces."""
@@ -62,9 +66,10 @@ class LasairFormat:
 
     def translate(self, publication: Publication) -> Translated:
         """Return the JSON object that Lasair's Kafka takes; for REST, :func:`rest_form` makes its form."""
-        return Translated(json.dumps(self.annotation(publication.annotation), separators=(",", ":")).encode())
+        record = self.annotation(publication.annotation, no_longer_passes=publication.no_longer_passes)
+        return Translated(json.dumps(record, separators=(",", ":")).encode())
 
-    def annotation(self, annotation: Annotation) -> dict[str, Any]:
+    def annotation(self, annotation: Annotation, *, no_longer_passes: bool = False) -> dict[str, Any]:
         """Return the annotation with ``classdict`` as an object.
 
         Raises
@@ -75,13 +80,14 @@ class LasairFormat:
         if not _OBJECT_ID.fullmatch(annotation.object_id):
             msg = f"object id {annotation.object_id!r}: expected letters and digits, at most 255"
             raise ValueError(msg)
+        introduction = REVISED if no_longer_passes else ""
         record: dict[str, Any] = {
             "objectId": annotation.object_id,
             "topic": self.annotator,
             "version": harmless(annotation.model_version)[:VERSION_LENGTH],
             "classification": _classification(annotation),
-            "explanation": harmless(explanation(annotation))[:EXPLANATION_LENGTH],
-            "classdict": class_dictionary(annotation),
+            "explanation": harmless(introduction + explanation(annotation))[:EXPLANATION_LENGTH],
+            "classdict": marked(class_dictionary(annotation), no_longer_passes),
             "url": harmless(self.url.format(**{name: getattr(annotation, name) for name in URL_FIELDS})),
         }
         for name, limit in (("classification", CLASSIFICATION_LENGTH), ("url", URL_LENGTH)):

@@ -1,13 +1,14 @@
 """Plain JSON: every field of the Avro schema under its name, ids as strings, times in ISO 8601 (UTC).
 
-Described for machines by ``schemas/json/<kind>.v2.schema.json``. ``subscribe --json`` prints the same.
+What does not pass its reader's filters any more has ``filter_outcome`` besides. Described for machines by
+``schemas/json/<kind>.v3.schema.json``. ``subscribe --json`` prints the same.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from broker_plugin.outputs.publication import Publication, Translated
+from broker_plugin.outputs.publication import Publication, Translated, marked
 from broker_plugin.records.text import to_json
 
 
@@ -17,4 +18,4 @@ class JsonFormat:
 
     def translate(self, publication: Publication) -> Translated:
         """Return one JSON object; raises ValueError on numbers that JSON does not have."""
-        return Translated(to_json(publication.record).encode())
+        return Translated(to_json(marked(publication.record, publication.no_longer_passes)).encode())

@@ -9,25 +9,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from broker_plugin.filters import Filter, Seen, Verdict, is_news
-from broker_plugin.outputs import Format, Publication
+from broker_plugin.filters import Filter, Outcome, outcome_of, seen_after
+from broker_plugin.outputs import FILTER_OUTCOME, NO_LONGER_PASSES, Format, Publication
 from broker_plugin.records import schemas
-from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import annotation_from_record
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import PutAside
+from broker_plugin.stages.deliver_memory import Memory
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import CONSUMED_AT
 
 Source = Literal["classifications", "novelties"]
 
 _KINDS = {"classifications": "classification", "novelties": "novelty"}
-_OUTPUT_OF = re.compile(r"output (\w+): ")
-"""How the detail of a dead letter begins that one output alone is concerned with."""
+_FOLLOW_UP = " (follow-up)"
+_READER_OF = re.compile(rf"output (\w+)(\.\w+)?({re.escape(_FOLLOW_UP)})?: ")
+"""How the detail of a dead letter begins that one reader alone is concerned with."""
 
+OUTCOME_HEADER = FILTER_OUTCOME.replace("_", "-")
+"""Header of what does not pass any more, in every format; absent from everything else."""
+
+_MARK = (OUTCOME_HEADER, NO_LONGER_PASSES.encode())
 _NAMES = {"classifications": "deliver", "novelties": "deliver-novelties"}
 
 
@@ -44,12 +49,23 @@ class Route:
     filters : tuple of Filter
         One of them must let an annotation through; none let through everything.
     format : Format
+    follow_up : bool
+        Whether its reader is told once of what does not pass any more.
+    part : str
+        Name of the filter that this topic is for, where the output has a topic for each; else empty.
     """
 
     output: str
     topic: str
     filters: tuple[Filter, ...]
     format: Format
+    follow_up: bool = True
+    part: str = ""
+
+    @property
+    def reader(self) -> str:
+        """Return the name of whoever reads the topic, under which is remembered what it was given."""
+        return f"{self.output}.{self.part}" if self.part else self.output
 
 
 def deliver_name(source: Source) -> str:
@@ -60,8 +76,9 @@ def deliver_name(source: Source) -> str:
 class DeliverStage:
     """Filter and translate for every output of one source.
 
-    The state is what ``new_or_changed`` remembers, by output, filter, object and band. There is a changelog
-    even if no filter asks for it now: one that does may join later.
+    The state is what each output with filters was given last, by object and band: see
+    :mod:`broker_plugin.filters.outcome`. There is a changelog even if no output has filters now: one that
+    does may join later.
 
     Parameters
     ----------
@@ -69,9 +86,12 @@ class DeliverStage:
         Of the topics.
     source : {"classifications", "novelties"}
     routes : sequence of Route
+    owed : bool
+        Whether readers that nothing is remembered of are taken to have been given something: then they are
+        told that it does not hold.
     """
 
-    def __init__(self, prefix: str, source: Source, routes: Sequence[Route]) -> None:
+    def __init__(self, prefix: str, source: Source, routes: Sequence[Route], *, owed: bool = False) -> None:
         self.name = deliver_name(source)
         self._prefix = prefix
         self._source = source
@@ -80,6 +100,7 @@ class DeliverStage:
         self.output_topics: Sequence[str] = (*(route.topic for route in routes), f"{prefix}.dead-letters")
         self._kind = _KINDS[source]
         self._routes = tuple(routes)
+        self._owed = owed
         self._put_aside = PutAside(self.name, prefix)
 
     def step(self, batch: Sequence[Message], state: State) -> StepResult:
@@ -96,15 +117,17 @@ class DeliverStage:
         return tally.result()
 
     def again(self, detail: str) -> DeliverStage | None:
-        """Return the stage that tries a dead letter again: only for the output that the letter is about.
+        """Return the stage that tries a dead letter again: only for the reader that the letter is about.
 
         The others had it already. None if there is no such output any more.
         """
-        failed = _OUTPUT_OF.match(detail)
+        failed = _READER_OF.match(detail)
         if failed is None:
             return self
-        routes = [route for route in self._routes if route.output == failed[1]]
-        return DeliverStage(self._prefix, self._source, routes) if routes else None
+        output, part, follow_up = failed[1], failed[2] or "", failed[3] is not None
+        of_output = [route for route in self._routes if route.output == output]
+        routes = [route for route in of_output if route.reader == output + part] or of_output
+        return DeliverStage(self._prefix, self._source, routes, owed=follow_up) if routes else None
 
     def partition_opened(self, partition: int, state: State) -> Iterable[Observation]:
         """Nothing to say: there are no gauges of the state."""
@@ -122,51 +145,36 @@ class DeliverStage:
         self, route: Route, publication: Publication, message: Message, state: State, tally: Tally
     ) -> None:
         annotation = publication.annotation
-        memory = _Memory(state, message.partition, route.output)
-        judged = [(wanted, _verdict(wanted, annotation, memory)) for wanted in route.filters]
-        passed = [wanted for wanted, verdict in judged if verdict is Verdict.PASSES]
-        if route.filters and not passed:
-            missing = any(verdict is Verdict.MISSING for _, verdict in judged)
-            tally.count("outputs_total", output=route.output, outcome="missing" if missing else "filtered")
+        memory = Memory(state, message.partition, route.reader, annotation)
+        # Without filters everything is sent: there is nothing that would have to be remembered.
+        seen = memory.recall(_former(route), owed=self._owed) if route.filters else ()
+        outcome = outcome_of(route.filters, annotation, seen, follow_up=route.follow_up)
+        if not outcome.is_sent:
+            tally.count("outputs_total", output=route.output, outcome=outcome.value)
             return
+        after = seen_after(annotation, outcome) if route.filters else None
+        revised = outcome is Outcome.NO_LONGER_PASSES
         try:
-            translated = route.format.translate(publication)
+            translated = route.format.translate(
+                replace(publication, no_longer_passes=True) if revised else publication
+            )
         except ValueError as error:
-            self._put_aside("untranslatable", f"output {route.output}: {error}", message, tally)
+            owed = _FOLLOW_UP if revised or (annotation.withdrawn and seen) else ""
+            self._put_aside("untranslatable", f"output {route.reader}{owed}: {error}", message, tally)
             tally.count("outputs_total", output=route.output, outcome="untranslatable")
+            if after is not None:
+                memory.keep(replace(after, standing="put_aside"))
             return
-        for wanted in passed:
-            if wanted.new_or_changed:
-                memory.put(wanted, annotation)
-        tally.outputs.append(Output(route.topic, message.key, translated.value, headers=translated.headers))
-        tally.count("outputs_total", output=route.output, outcome="sent")
+        if after is not None:
+            memory.keep(after)
+        headers = (*translated.headers, _MARK) if revised else translated.headers
+        tally.outputs.append(Output(route.topic, message.key, translated.value, headers=headers))
+        tally.count("outputs_total", output=route.output, outcome=outcome.value)
 
 
-@dataclass(frozen=True, slots=True)
-class _Memory:
-    """What was let through last, of one output, in the state of one partition."""
-
-    state: State
-    partition: int
-    output: str
-
-    def get(self, wanted: Filter, annotation: Annotation) -> Seen | None:
-        packed = self.state.get(self.partition, self._key(wanted, annotation))
-        return None if packed is None else Seen.unpack(packed)
-
-    def put(self, wanted: Filter, annotation: Annotation) -> None:
-        self.state.put(self.partition, self._key(wanted, annotation), Seen.of(annotation).pack())
-
-    def _key(self, wanted: Filter, annotation: Annotation) -> bytes:
-        place = f"{annotation.survey}/{annotation.object_id}/{annotation.band}"
-        return f"seen/{self.output}/{wanted.name}/{place}".encode()
-
-
-def _verdict(wanted: Filter, annotation: Annotation, memory: _Memory) -> Verdict:
-    verdict = wanted.verdict(annotation)
-    if verdict is not Verdict.PASSES or not wanted.new_or_changed:
-        return verdict
-    return verdict if is_news(annotation, memory.get(wanted, annotation)) else Verdict.FAILS
+def _former(route: Route) -> tuple[str, ...]:
+    """Return the names under which versions before remembered what the reader's filters had let through."""
+    return tuple(f"{route.output}/{wanted.name}" for wanted in route.filters if wanted.new_or_changed)
 
 
 def _consumed_at(message: Message) -> int | None:

@@ -78,12 +78,3 @@ def test_noise_within_the_margin_is_never_news(energies, first) -> None:
     assert all(
         what_changed(said(energy=energy), then, MARGINS, threshold=THRESHOLD) == () for energy in energies
     )
-
-
-@given(
-    st.builds(Said, st.text(), st.booleans(), st.none() | st.floats(0.01, 1e4), st.none() | st.floats(-9, 9))
-)
-def test_what_was_said_survives_its_bytes(what) -> None:
-    """Also those of a version that did not remember the energy."""
-    assert Said.unpack(what.pack()) == what
-    assert Said.unpack(b'{"novel":true,"period_days":null,"predicted_class":"M"}') == Said("M", True, None)

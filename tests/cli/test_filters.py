@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from broker_plugin.app.output_files import RecordFiles
+from broker_plugin.records import schemas
 from broker_plugin.records.codec import encode_classification
+from broker_plugin.records.object_annotation import encode_object
+from broker_plugin.records.text import to_json
 from broker_plugin.runner.bus import TopicSpec
 from broker_plugin.runner.memory import MemoryBus
 from broker_plugin.runner.protocols import Output
+from tests.annotate.objects import combined, of_band
 from tests.cli.conftest import Call
 from tests.filters.examples import annotation
 
@@ -125,10 +131,39 @@ def test_subscribe_shows_what_passes_any_filter(call: Call, file: Path, archive:
     """A name of the configuration, or clauses; new_or_changed is remembered while it runs."""
     shown = ("subscribe", "--file", archive / "classifications.avro", "--config", file)
     assert len(call(*shown).stdout.splitlines()) == 5
+    shown = (*shown, "--matches-only")
     assert len(call(*shown, "--filter", "rr").stdout.splitlines()) == 1
     both = call(*shown, "--filter", "rr", "--filter", "class=ECL mag<=16")
     assert [("ZTF2" in line) for line in both.stdout.splitlines()] == [False, True]
     assert len(call(*shown, "--filter", "band=r", "--max", "2").stdout.splitlines()) == 2
+
+
+def test_subscribe_tells_what_does_not_pass_any_more(call: Call, file: Path, archive: Path) -> None:
+    """Once: the third of the first star has no period. A file of such lines can be read again."""
+    shown = ("subscribe", "--file", archive / "classifications.avro", "--config", file, "--filter", "rr")
+    match, revised = call(*shown).stdout.splitlines()
+    assert match.strip().startswith("ztf ZTF18abcdefg r")
+    assert revised.startswith("NO LONGER PASSES  ztf ZTF18abcdefg r")
+    lines = call(*shown, "--json").stdout
+    outcomes = [json.loads(line).get("filter_outcome") for line in lines.splitlines()]
+    assert outcomes == [None, "no_longer_passes"]
+    kept = archive / "kept.jsonl"
+    kept.write_text(lines)
+    assert len(call("subscribe", "--file", kept).stdout.splitlines()) == 2
+    assert "filter_outcome" not in call("subscribe", "--file", kept, "--json").stdout
+
+
+def test_subscribe_follows_objects_whose_bands_come_and_go(call: Call, tmp_path: Path) -> None:
+    """A match in one band, no match in two, then nothing: one object, told of each."""
+    of_one = combined(of_band("g", probabilities={"RRAB": 0.9, "ECL": 0.1}))
+    of_two = combined(of_band("r", probabilities={"RRAB": 0.01, "ECL": 0.99}, p_value=0.9), held=of_one)
+    gone = replace(of_two, bands=(), probabilities={}, predicted_class="", withdrawn=True)
+    path = tmp_path / "objects.jsonl"
+    records = [schemas.decode("object", encode_object(each, NIGHT_MS)) for each in (of_one, of_two, gone)]
+    path.write_text("".join(to_json(record) + "\n" for record in records))
+    lines = call("subscribe", "--file", path, "--filter", "class=RRAB").stdout.splitlines()
+    assert [line.split("  ")[0].strip() for line in lines[1:]] == ["NO LONGER PASSES", "WITHDRAWN"]
+    assert len(lines) == 3
 
 
 def test_subscribe_refuses_before_it_reads(call: Call, archive: Path) -> None:

@@ -175,3 +175,12 @@ def test_taxonomy_without_a_class_of_the_model(tmp_path) -> None:
     text = f'[outputs.d]\nformat = "elasticc"\nbroker_name = "x"\ntaxonomy = "{path}"\n'
     with pytest.raises(ConfigurationError, match="no classId for CEPH"):
         load(tmp_path, text)
+
+
+def test_matches_only_needs_something_to_match(tmp_path) -> None:
+    """By default readers learn what does not pass any more; whoever gets everything has no matches."""
+    assert load(tmp_path, GOOD, SECRETS).outputs["lasair_rr"].follow_up
+    only = GOOD.replace('filters = ["rr", "odd"]', 'filters = ["rr", "odd"]\nfollow_up = false')
+    assert not load(tmp_path, only, SECRETS).outputs["desc"].follow_up
+    with pytest.raises(ConfigurationError, match=r"outputs.a: .*follow_up = false needs filters"):
+        load(tmp_path, '[outputs.a]\nformat = "json"\nfollow_up = false\n')

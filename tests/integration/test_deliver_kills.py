@@ -1,7 +1,8 @@
-"""SIGKILL to `deliver` on a real Kafka: each output once, the memory of what is news as if undisturbed."""
+"""SIGKILL to `deliver` on a real Kafka: each output once, the memory of what was given as if undisturbed."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from broker_plugin.app import live
 from broker_plugin.app.delivery import build_deliver_stages
 from broker_plugin.config import Config, load_config
+from broker_plugin.records import schemas
 from broker_plugin.records.codec import encode_classification
 from broker_plugin.runner.bus import Bus, read_topic
 from broker_plugin.runner.memory import MemoryBus
@@ -31,9 +33,14 @@ bootstrap = "{bootstrap}"
 partitions = 2
 [filters.news]
 new_or_changed = true
+[filters.eclipsing]
+classes = ["ECL"]
 [outputs.team]
 format = "json"
 filters = ["news"]
+[outputs.binaries]
+format = "json"
+filters = ["eclipsing"]
 [outputs.all]
 format = "avro"
 [outputs.desc]
@@ -73,16 +80,20 @@ def feed(bus: Bus, prefix: str) -> int:
 def outputs(bus: Bus, prefix: str) -> dict[str, dict[bytes, list[bytes]]]:
     """Return each output's committed records by key, in their order."""
     found: dict[str, dict[bytes, list[bytes]]] = {}
-    for name in ("team", "all", "desc"):
+    for name in ("team", "binaries", "all", "desc"):
         by_key = found.setdefault(name, {})
         for message in read_topic(bus, f"{prefix}.output.{name}"):
             by_key.setdefault(message.key or b"", []).append(message.value or b"")
     return found
 
 
+def class_of(classification: bytes) -> str:
+    return str(schemas.decode("classification", classification)["class"])
+
+
 def memory(bus: Bus, prefix: str) -> dict[bytes, bytes | None]:
     held = {message.key or b"": message.value for message in read_topic(bus, f"{prefix}.deliver-changelog")}
-    return {key: value for key, value in held.items() if key.startswith(b"seen/")}
+    return {key: value for key, value in held.items() if key.startswith(b"given/")}
 
 
 def work(bootstrap: str, config: Path, state: Path, name: str, crash_point: str = "") -> int:
@@ -129,4 +140,8 @@ def test_killed_at_every_step_and_restored(
     records = Counter({name: sum(map(len, by_key.values())) for name, by_key in found.items()})
     assert records["all"] == records["desc"] == fed
     assert STARS < records["team"] < fed / 2
+    last = {key: json.loads(told[-1]) for key, told in found["binaries"].items()}
+    held_for_binaries = {key for key, told in last.items() if "filter_outcome" not in told}
+    assert held_for_binaries == {key for key, told in found["all"].items() if class_of(told[-1]) == "ECL"}
+    assert 0 < len(held_for_binaries) < STARS == len(last)
     assert len(list(read_topic(kafka_bus, f"{prefix}.dead-letters"))) == 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import fastavro
@@ -41,6 +42,11 @@ broker_name = "variables"
 [outputs.lasair]
 format = "lasair"
 annotator = "{prefix}"
+[filters.novel]
+novel = true
+[outputs.novel]
+format = "hop"
+filters = ["novel"]
 [outputs.scimma]
 format = "hop"
 sender = "variables-user"
@@ -104,6 +110,39 @@ def test_each_consumers_client_reads_its_output(kafka_bus, kafka_bootstrap, pref
     with stream.open(tests, "r", ignoretest=False) as wanted:
         seen = [message.content["object_id"] for message in wanted.read()]
     assert set(seen) == ids
+
+
+def test_hop_reads_that_a_novelty_is_none_any_more(
+    kafka_bus, kafka_bootstrap, prefix, tmp_path: Path
+) -> None:
+    """The revision of a later batch, after a restart that restored what had been given; marked, once."""
+    path = tmp_path / "c.toml"
+    path.write_text(TEXT.format(prefix=prefix, bootstrap=kafka_bootstrap))
+    config = load_config(path, {})
+    create_missing(kafka_bus, live.wanted_topics(config))
+    novel = annotation(object_id="ZTF18aaaaaaa", novel=True, revision=1, changes=("new",))
+    ordinary = replace(
+        novel,
+        novel=False,
+        window_id="b" * 32,
+        revision=2,
+        supersedes=novel.annotation_id,
+        changes=("novelty",),
+    )
+    for restart, said in enumerate((novel, ordinary, replace(ordinary, window_id="c" * 32, revision=3))):
+        producer = kafka_bus.producer()
+        value = encode_classification(said, 0)
+        producer.send(Output(f"{prefix}.classifications", b"ztf/ZTF18aaaaaaa", value))
+        producer.flush()
+        producer.close()
+        run_until_idle(kafka_bus, prefix, list(build_deliver_stages(config)), tmp_path / f"state{restart}")
+    stream = Stream(auth=False, start_at=StartPosition.EARLIEST, until_eos=True)
+    with stream.open(f"kafka://{kafka_bootstrap}/{prefix}.output.novel", "r") as messages:
+        received = list(messages.read(metadata=True))
+    told = [(m.content["novel"], m.content.get("filter_outcome")) for m, _ in received]
+    assert told == [(True, None), (False, "no_longer_passes")]
+    marks = [dict(metadata.headers).get("filter-outcome") for _, metadata in received]
+    assert marks == [None, b"no_longer_passes"]
 
 
 def test_what_hop_publishes_and_what_we_publish_look_the_same(kafka_bus, kafka_bootstrap, prefix) -> None:

@@ -30,8 +30,8 @@ DESC_TAXONOMY = {
 FORMAT = ElasticcFormat(shipped_taxonomy(), "variables")
 
 
-def publication(a, consumed_at_ms=None) -> Publication:
-    return Publication("classification", annotation_record(a, 0), a, consumed_at_ms)
+def publication(a, consumed_at_ms=None, *, no_longer_passes=False) -> Publication:
+    return Publication("classification", annotation_record(a, 0), a, consumed_at_ms, no_longer_passes)
 
 
 def read(value: bytes) -> dict:
@@ -87,6 +87,18 @@ def test_a_withdrawal_says_nothing_of_the_object() -> None:
     assert record["classifications"] == []
     parameters = json.loads(record["classifierParams"])
     assert (parameters["withdrawn"], parameters["supersedes"], parameters["revision"]) == (True, "ab" * 16, 2)
+
+
+def test_what_does_not_pass_any_more_is_classified_as_it_is_now() -> None:
+    """The same record as a match, but for a word in the parameters."""
+    match, revised = (
+        read(FORMAT.translate(publication(annotation(), no_longer_passes=told)).value)
+        for told in (False, True)
+    )
+    parameters = json.loads(revised.pop("classifierParams"))
+    assert parameters.pop("filter_outcome") == "no_longer_passes"
+    assert parameters == json.loads(match.pop("classifierParams"))
+    assert revised == match
 
 
 def test_ingest_time_that_nobody_told_is_null() -> None:

@@ -84,6 +84,21 @@ def test_a_withdrawal_replaces_what_lasair_holds() -> None:
     assert (record["classdict"]["withdrawn"], record["classdict"]["revision"]) == (True, 2)
 
 
+def test_what_does_not_pass_any_more_replaces_the_match() -> None:
+    """As it is now, with a sentence for people and a word for machines; through their SQL as any other."""
+    a = annotation(probabilities={"ECL": 1.0}, novel=False)
+    sent = replace(publication(a), no_longer_passes=True)
+    record = json.loads(FORMAT.translate(sent).value)
+    assert record["classification"] == "ECL"
+    assert record["explanation"] == (
+        "No longer meets the criteria of this annotator. " + FORMAT.annotation(a)["explanation"]
+    )
+    assert record["classdict"]["filter_outcome"] == "no_longer_passes"
+    assert json.loads(rest_form(record)["classdict"]) == record["classdict"]
+    assert server_query(record).count("'") == 2 * len(record)
+    assert "filter_outcome" not in FORMAT.annotation(a)["classdict"]
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -35,7 +35,7 @@ KINDS = pytest.mark.parametrize("kind", ["classification", "novelty"])
 
 
 def json_schema(kind: str) -> dict:
-    path = schemas.schema_directory() / "json" / f"{kind}.v2.schema.json"
+    path = schemas.schema_directory() / "json" / f"{kind}.v3.schema.json"
     return json.loads(path.read_text())
 
 
@@ -53,10 +53,10 @@ def test_json_is_valid_under_its_schema(kind) -> None:
 
 @KINDS
 def test_json_schema_describes_every_field_of_the_avro_schema(kind) -> None:
-    """A field that is added to one is added to the other, under the same doc."""
+    """A field that is added to one is added to the other; what a reader's filters say is in JSON only."""
     fields = {field["name"]: field.get("doc", "") for field in schemas.schema_source(kind)["fields"]}
     described = json_schema(kind)["properties"]
-    assert list(described) == list(fields)
+    assert list(described) == [*fields, "filter_outcome"]
     assert set(json_schema(kind)["required"]) == set(fields)
 
 
@@ -176,3 +176,34 @@ def test_a_withdrawal_is_told_in_every_form_of_ours(kind) -> None:
     before = Publication(kind, sent.record, former)
     ids = [dict(HopFormat("t").translate(each).headers)["_id"] for each in (before, sent)]
     assert ids[0] != ids[1]
+
+
+@KINDS
+def test_what_does_not_pass_any_more_is_marked_in_json_and_the_same_in_avro(kind) -> None:
+    """JSON says it in a field that its schema knows; of Avro the header alone says it."""
+    match = publication(kind)
+    revised = replace(match, no_longer_passes=True)
+    record = json.loads(JsonFormat().translate(revised).value)
+    Draft202012Validator(json_schema(kind)).validate(record)
+    assert record.pop("filter_outcome") == "no_longer_passes"
+    assert record == json.loads(JsonFormat().translate(match).value)
+    for framing in ("container", "single-object"):
+        sent = [schemas.decode(kind, AvroFormat(framing).translate(each).value) for each in (match, revised)]
+        assert sent[0] == sent[1]
+    confluent = AvroFormat("confluent", {kind: 7})
+    assert confluent.translate(revised) == confluent.translate(match)
+
+
+@KINDS
+@pytest.mark.parametrize("content", ["json", "avro"])
+def test_hop_reads_what_does_not_pass_any_more(kind, content) -> None:
+    """With its own headers and a header that is none of hop's, as the deliver stage adds it."""
+    from hop.io import Deserializer
+
+    translated = HopFormat("topic", content, "user").translate(
+        replace(publication(kind), no_longer_passes=True)
+    )
+    headers = (*translated.headers, ("filter-outcome", b"no_longer_passes"))
+    message = Deserializer.deserialize(Received(translated.value, headers))
+    assert message.content["object_id"] == ANNOTATION.object_id
+    assert message.content.get("filter_outcome") == ("no_longer_passes" if content == "json" else None)
