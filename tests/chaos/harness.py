@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -201,7 +201,7 @@ class Installation:
             planned.append(TopicSpec(f"{self.prefix}.alerts", alert_partitions, {}, self.replication))
         create_missing(self.bus, planned)
 
-    def feed(self, records: list[Output], per_second: float = float("inf")) -> Feeder:
+    def feed(self, records: Iterable[Output], per_second: float = float("inf")) -> Feeder:
         """Return a feeder of the photometry topic; use it as a context, or start() and finish() it."""
         return Feeder(self.bus, self.photometry, records, per_second)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -41,24 +42,40 @@ def light_curves(seed: int, n_objects: int = 100, n_epochs: int = 250) -> list[O
     list of Output
         With the topic's name still empty.
     """
+    return list(light_curve_stream(seed, n_objects, n_epochs))
+
+
+def light_curve_stream(seed: int, n_objects: int, n_epochs: int) -> Iterator[Output]:
+    """Yield the same, each made when it is wanted: of a load that outlasts an attack most is never used."""
     rng = random.Random(seed)
-    queues = [_alerts(rng, f"ZTF{seed % 100:02d}{number:07d}", n_epochs) for number in range(n_objects)]
-    mixed: list[Output] = []
-    turns = [number for number, queue in enumerate(queues) for _ in queue]
+    stars = [_Star(rng, f"ZTF{seed % 100:02d}{number:07d}", n_epochs) for number in range(n_objects)]
+    turns = [number for number, star in enumerate(stars) for _ in star.ends]
     rng.shuffle(turns)
     for number in turns:
-        mixed.append(queues[number].pop(0))
-    return mixed
+        yield stars[number].alert()
 
 
-def _alerts(rng: random.Random, object_id: str, n_epochs: int) -> list[Output]:
-    period_days = rng.uniform(0.3, 30.0)
-    phase = rng.random()
-    alerts = []
-    for end in range(_NEW_EPOCHS, n_epochs + 1, _NEW_EPOCHS):
+class _Star:
+    """One object: how it varies, and which epoch each of its alerts ends with."""
+
+    def __init__(self, rng: random.Random, object_id: str, n_epochs: int) -> None:
+        self._object_id = object_id
+        self._period_days = rng.uniform(0.3, 30.0)
+        self._phase = rng.random()
+        ends = list(range(_NEW_EPOCHS, n_epochs + 1, _NEW_EPOCHS))
+        for at in range(len(ends) - 1, 0, -1):
+            if rng.random() < 0.1:
+                ends[at - 1], ends[at] = ends[at], ends[at - 1]
+            if rng.random() < 0.1:
+                ends.insert(at, ends[at])
+        self.ends = deque(ends)
+
+    def alert(self) -> Output:
+        """Return the next one."""
+        end = self.ends.popleft()
         slots = np.arange(max(0, end - _NEW_EPOCHS - _REPEATED_EPOCHS), end)
         time_mjd = 58000.0 + _SPACING_DAYS * slots + 0.01 * np.sin(slots)
-        mag = 15.0 + 0.4 * np.sin(2 * np.pi * (time_mjd / period_days + phase))
+        mag = 15.0 + 0.4 * np.sin(2 * np.pi * (time_mjd / self._period_days + self._phase))
         epochs = make_epochs(
             time_mjd,
             mag,
@@ -66,14 +83,10 @@ def _alerts(rng: random.Random, object_id: str, n_epochs: int) -> list[Output]:
             origin=[Origin.PREVIOUS] * (len(slots) - 1) + [Origin.DETECTION],
             version=end,
         )
-        record = ObjectPhotometry("ztf", object_id, str(end), float(time_mjd[-1]), 10.0, -3.0, {"r": epochs})
-        alerts.append(Output("", object_key("ztf", object_id), encode_photometry(record)))
-    for at in range(len(alerts) - 1, 0, -1):
-        if rng.random() < 0.1:
-            alerts[at - 1], alerts[at] = alerts[at], alerts[at - 1]
-        if rng.random() < 0.1:
-            alerts.insert(at, alerts[at])
-    return alerts
+        record = ObjectPhotometry(
+            "ztf", self._object_id, str(end), float(time_mjd[-1]), 10.0, -3.0, {"r": epochs}
+        )
+        return Output("", object_key("ztf", self._object_id), encode_photometry(record))
 
 
 class Feeder(threading.Thread):

@@ -12,7 +12,7 @@ import pytest
 
 from broker_plugin.errors import BrokerUnreachableError, FatalBusError, FencedError
 from tests.chaos.harness import Installation, Worker, note
-from tests.chaos.load import light_curves
+from tests.chaos.load import light_curve_stream
 from tests.kafka_server import KafkaCluster, KafkaServer
 
 pytestmark = pytest.mark.kafka
@@ -68,7 +68,7 @@ def attack(
     n_epochs = 4000 * (1 + len(blows))  # 7000 records a blow, or 2 min: the load outlasts the attack
     started = time.monotonic()
     installation.create_topics()
-    with installation.feed(light_curves(seed, N_OBJECTS, n_epochs), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curve_stream(seed, N_OBJECTS, n_epochs), RECORDS_PER_SECOND) as feeder:
         crew = Crew(installation)
         installation.wait_for_progress(100)
         recoveries = []

@@ -13,13 +13,13 @@ import pytest
 from broker_plugin.app.audit import AuditReport
 from broker_plugin.errors import FencedError
 from tests.chaos.harness import KILLED, Installation, note
-from tests.chaos.load import light_curves
+from tests.chaos.load import light_curve_stream
 
 pytestmark = pytest.mark.kafka
 
 SEED = 20190611
-LOAD = {"n_objects": 8, "n_epochs": 20000}
-RECORDS_PER_SECOND = 80.0  # the load outlasts the attack, so that there is always a batch to die in
+LOAD = {"n_objects": 8, "n_epochs": 45_000}
+RECORDS_PER_SECOND = 80.0  # the load outlasts the attack, 17 min: there is always a batch to die in
 COMMIT = {
     "after_poll": "after_poll:{n}",
     "after_step": "after_step:{n}",
@@ -105,7 +105,7 @@ def chain(
     rng = random.Random(seed)
     victim = Victim(installation, rng, stage)
     installation.create_topics()
-    with installation.feed(light_curves(seed, **LOAD), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curve_stream(seed, **LOAD), RECORDS_PER_SECOND) as feeder:
         if points[0] in RESTORE:  # there must be something to restore
             victim.die_at("after_commit", empty=False)
         for point in points:
@@ -156,7 +156,7 @@ def test_killed_twice_at_one_point(installation: Installation, stage: str, point
     """Each point by itself, twice in a row, then an undisturbed start."""
     started = time.monotonic()
     victim = Victim(installation, random.Random(f"{SEED}{stage}{point}{empty}"), stage)
-    with installation.feed(light_curves(SEED, **LOAD), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curve_stream(SEED, **LOAD), RECORDS_PER_SECOND) as feeder:
         if point in RESTORE:  # there must be something to restore
             victim.die_at("after_commit", empty=False)
         victim.die_at(point, empty=False)

@@ -19,13 +19,13 @@ from tests.chaos.harness import (
     Worker,
     note,
 )
-from tests.chaos.load import light_curves
+from tests.chaos.load import light_curve_stream
 
 pytestmark = pytest.mark.kafka
 
 SEED = 20190611
 FENCED = FencedError.exit_code
-LOAD = {"n_objects": 8, "n_epochs": 20000}
+LOAD = {"n_objects": 8, "n_epochs": 30_000}  # a quarter of an hour
 MAX_POLL_SECONDS = 15.0  # soon, and more than an answer of a busy broker takes
 SOON_HUNG = {"RUNNER__MAX_POLL_INTERVAL_SECONDS": f"{MAX_POLL_SECONDS:g}", "KAFKA__TIMEOUT_SECONDS": "12"}
 RECORDS_PER_SECOND = 60.0
@@ -53,7 +53,7 @@ def join_and_leave(installation: Installation, n_events: int, seed: int, name: s
     started = time.monotonic()
     guests: list[Worker] = []
     leaves = 0
-    with installation.feed(light_curves(seed, **LOAD), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curve_stream(seed, **LOAD), RECORDS_PER_SECOND) as feeder:
         stays = installation.worker("stays")
         stays.wait_for_log("running")
         for number in range(n_events):
@@ -85,7 +85,7 @@ def test_fifty_joins_and_leaves(installation: Installation) -> None:
 def test_a_leave_during_a_restore(installation: Installation) -> None:
     """SIGTERM meets a worker in the middle of a restore: it leaves at once, in order, and nothing is lost."""
     started = time.monotonic()
-    with installation.feed(light_curves(SEED, **LOAD), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curve_stream(SEED, **LOAD), RECORDS_PER_SECOND) as feeder:
         first = installation.worker("a")
         installation.wait_for_progress(100)
         assert first.terminate() == 0, first.output
@@ -132,7 +132,7 @@ def sleep_through(installation: Installation, point: str, *, seconds: float, han
     """
     started = time.monotonic()
     nth = 1 if point in OTHER_SLEEPS else random.Random(f"{seed}{point}{hang}").randint(2, 4)
-    with installation.feed(light_curves(seed, **LOAD), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curve_stream(seed, **LOAD), RECORDS_PER_SECOND) as feeder:
         if point == "during_restore":
             before = installation.worker("before")
             installation.wait_for_progress(100)
@@ -211,7 +211,7 @@ def test_zombies_wake_up_everywhere(kafka_bootstrap: str, prefix: str, tmp_path:
 def test_two_workers_under_one_name(installation: Installation) -> None:
     """A second worker started by mistake under a living one's name: one of them works, the other exits."""
     started = time.monotonic()
-    with installation.feed(light_curves(SEED, **LOAD), RECORDS_PER_SECOND) as feeder:
+    with installation.feed(light_curve_stream(SEED, **LOAD), RECORDS_PER_SECOND) as feeder:
         first = installation.worker("a")
         installation.wait_for_progress(100)
         second = installation.worker("a", state=installation.folder / "state" / "second")

@@ -18,7 +18,7 @@ from confluent_kafka import IsolationLevel, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec
 
 from tests.chaos.harness import KILLED, Installation, Worker, note, wait_until
-from tests.chaos.load import light_curves
+from tests.chaos.load import light_curve_stream
 
 pytestmark = pytest.mark.kafka
 
@@ -65,7 +65,7 @@ def attack(installation: Installation, seed: int, *, times_out: bool) -> dict[st
     """
     rng = random.Random(seed)
     started = time.monotonic()
-    with installation.feed(light_curves(seed, n_objects=8, n_epochs=12000), 60.0) as feeder:
+    with installation.feed(light_curve_stream(seed, n_objects=8, n_epochs=12000), 60.0) as feeder:
         installation.wait_until_fed(feeder, 100)
         nth = rng.randint(2, 4)
         asleep = f"{rng.choice(['after_step', 'after_begin'])}:{nth}:stop"

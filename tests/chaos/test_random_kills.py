@@ -13,7 +13,7 @@ import pytest
 from broker_plugin.app.audit import AuditReport
 from broker_plugin.lightcurve.windows import WindowSettings
 from tests.chaos.harness import KILLED, Installation, Worker, note
-from tests.chaos.load import light_curves
+from tests.chaos.load import light_curve_stream
 
 pytestmark = pytest.mark.kafka
 
@@ -54,7 +54,9 @@ def attack(installation: Installation, plan: Plan, seed: int) -> AuditReport:
             state = installation.folder / "state" / f"{name}-{len(installation.workers)}"
         return installation.worker(name, stages=plan.stages, state=state)
 
-    with installation.feed(light_curves(seed, plan.n_objects, 60_000 // plan.n_objects), 50.0) as feeder:
+    with installation.feed(
+        light_curve_stream(seed, plan.n_objects, 60_000 // plan.n_objects), 50.0
+    ) as feeder:
         workers = [start(name) for name in "abc"[: plan.n_workers]]
         for _ in range(plan.n_kills):
             time.sleep(rng.choice([2.0, plan.longest_seconds]) * rng.random())
