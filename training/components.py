@@ -69,7 +69,7 @@ class GaussianComponents(keras.layers.Layer):  # type: ignore[misc]  # keras shi
             Of the classes among the training windows; zero for a class without any.
         conventions : Conventions
         """
-        means, log_scale = self._parameters()
+        means, log_scale = self._as_arrays()
         covariances: FloatArray = np.exp(2.0 * log_scale)[:, :, None] * np.eye(means.shape[1])
         weights = np.maximum(np.asarray(share, dtype=np.float64), _EMPTY)
         size = means.shape[1]
@@ -84,7 +84,7 @@ class GaussianComponents(keras.layers.Layer):  # type: ignore[misc]  # keras shi
         variances = np.diagonal(mixture.covariances, axis1=1, axis2=2)[:, self._m :]
         self.given_log_scale.assign((0.5 * np.log(variances)).astype(np.float32))
 
-    def _parameters(self) -> tuple[FloatArray, FloatArray]:
+    def _as_arrays(self) -> tuple[FloatArray, FloatArray]:
         embedding, given, scale = (
             np.asarray(ops.convert_to_numpy(weight), dtype=np.float64)
             for weight in (self.embedding_means, self.given_means, self.given_log_scale)

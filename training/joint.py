@@ -136,7 +136,8 @@ class JointModel(keras.Model):  # type: ignore[misc]  # keras ships no types
                 log_share=self._log_share,
                 level=self.components.level,
             )
-            parts["energy"] = -masked_mean(ops.logsumexp(log_density + self._log_share[None], axis=1), known)
+            log_weighted = ops.add(log_density, self._log_share[None])
+            parts["energy"] = -masked_mean(ops.logsumexp(log_weighted, axis=1), known)
             if self._phase != "autoencoder":
                 loss = loss + settings.mixture_weight * (
                     parts["mixture_entropy"] + settings.compactness * parts["distance"]
@@ -148,6 +149,14 @@ class JointModel(keras.Model):  # type: ignore[misc]  # keras ships no types
         for name, value in parts.items():
             self._trackers[name].update_state(value)
         return loss
+
+    @property
+    def left_alone(self) -> list[Any]:
+        """Return the variables of the network that the loss of the phase "estimation" does not reach."""
+        if self._estimation is None:
+            return []
+        trained = {id(variable) for variable in self._estimation.trainable_variables}
+        return [variable for variable in self.network.trainable_variables if id(variable) not in trained]
 
     @property
     def metrics(self) -> list[Any]:

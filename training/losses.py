@@ -1,4 +1,7 @@
-"""The losses of training in ``keras.ops``: those of Tsang & Schultz (2019, Eq. 1, 3 and 4-5) and ours."""
+"""The losses of training in ``keras.ops``: those of Tsang & Schultz (2019, Eq. 1, 3 and 4-5) and ours.
+
+Tensor and array meet in ``ops.add``, not in ``+``, where PyTorch would leave the sum to NumPy.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def cross_entropy(
     gamma = ops.clip(gamma, _SMALLEST_PROBABILITY, 1.0 - _SMALLEST_PROBABILITY)
     logarithm = ops.log(gamma)
     if shift is not None:
-        logarithm = ops.log_softmax(logarithm + shift[None], axis=1)
+        logarithm = ops.log_softmax(ops.add(logarithm, shift[None]), axis=1)
     target = one_hot
     if smoothing:
         target = (1.0 - smoothing) * one_hot + smoothing / one_hot.shape[1]
@@ -72,8 +75,8 @@ def component_losses(
         log density under the window's own component. ``outlier_entropy``: of telling outliers from known
         windows by the energy alone.
     """
-    posterior = ops.log_softmax(log_density + log_drawn[None], axis=1)
-    energy = -ops.logsumexp(log_density + log_share[None], axis=1) - level
+    posterior = ops.log_softmax(ops.add(log_density, log_drawn[None]), axis=1)
+    energy = -ops.logsumexp(ops.add(log_density, log_share[None]), axis=1) - level
     return {
         "mixture_entropy": -masked_mean(ops.sum(one_hot * posterior, axis=1), known),
         "distance": -masked_mean(ops.sum(one_hot * log_density, axis=1), known),

@@ -90,7 +90,22 @@ class AveragingAdam(keras.optimizers.Adam):  # type: ignore[misc]  # keras ships
 
     ``Model.fit`` puts the mean in place of the weights when it returns, and it is called once an epoch here:
     training would go on from the mean, and lose half of what each epoch taught.
+
+    Variables that a loss does not reach stay as they are. JAX gives them gradients of zero, with which the
+    momenta of an earlier phase would go on moving them; TensorFlow and PyTorch give none.
     """
+
+    _at_rest: frozenset[int] = frozenset()
+
+    def leave_alone(self, variables: list[Any]) -> None:
+        """Move all variables but these from now on."""
+        self._at_rest = frozenset(id(variable) for variable in variables)
+
+    def apply(self, grads: list[Any], trainable_variables: list[Any] | None = None) -> None:
+        """Move the variables that are not left alone."""
+        variables = self._trainable_variables if trainable_variables is None else trainable_variables
+        moved = [position for position, one in enumerate(variables) if id(one) not in self._at_rest]
+        super().apply([grads[position] for position in moved], [variables[position] for position in moved])
 
     def finalize_variable_values(self, var_list: list[Any]) -> None:
         """Leave the weights as they are."""
@@ -144,9 +159,9 @@ class Trainee:
 
     def train(self, epoch: int, arrays: dict[str, Any], one_hot: npt.NDArray[np.float32]) -> dict[str, float]:
         """Run one epoch and return its mean losses."""
-        fitted = self._model(self._phase(epoch)).fit(
-            arrays, one_hot, batch_size=self._settings.batch_size, shuffle=False, verbose=0
-        )
+        model = self._model(self._phase(epoch))
+        self._optimizer.leave_alone(model.left_alone)
+        fitted = model.fit(arrays, one_hot, batch_size=self._settings.batch_size, shuffle=False, verbose=0)
         return {name: float(values[-1]) for name, values in fitted.history.items()}
 
     def head_start(self, drawing: Drawing) -> dict[str, float]:
