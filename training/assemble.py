@@ -17,7 +17,7 @@ from broker_plugin.model import CLASSES, Bundle, Conventions, Scorer, ScoringWin
 from broker_plugin.model.bundle import GoldenVectors
 from broker_plugin.model.manifest import FORMAT_VERSION, Manifest, Provenance, Thresholds
 from broker_plugin.model.mixture import Mixture, fit_mixture
-from broker_plugin.model.reference_stars import ReferenceStars
+from broker_plugin.model.reference_stars import NeighbourSearch, ReferenceStars, remoteness
 from broker_plugin.model.scorer import tempered
 from broker_plugin.records.epoch import FloatArray
 from training.bundle_writer import session_of
@@ -28,6 +28,10 @@ from training.onnx_graph import build_onnx
 from training.periods import FoldPeriods
 from training.split import Split
 from training.windows import WindowTable
+
+NEIGHBOUR_WEIGHT = 4.0
+"""Of the nearest training stars in the energy of a learned mixture. A class that was never seen can lie in an
+empty corner of a broad component, at no high energy of the mixture, but near no star."""
 
 _QUANTILES = 1001  # a tenth of a percent apart
 _BATCH = 256
@@ -62,6 +66,7 @@ def assemble(
     version: str,
     provenance: Provenance,
     threads: int = 1,
+    neighbour_weight: float | None = None,
 ) -> tuple[Bundle, Any]:
     """Return a bundle in memory and its runtime.
 
@@ -80,6 +85,9 @@ def assemble(
     provenance : Provenance
     threads : int
         Of ONNX Runtime.
+    neighbour_weight : float, optional
+        Of the nearest training stars in the energy; by default :data:`NEIGHBOUR_WEIGHT` beside a learned
+        mixture, and 0 beside one that is computed from z and gamma, as the paper has it.
     """
     conventions = fitted.conventions
     # Mixture and p-values are those of stars of which some values are missing, as in the stream.
@@ -90,7 +98,13 @@ def assemble(
     mixture = fitted.mixture
     if mixture is None:
         mixture = _fitted_mixture(train, np.unique(table.label[split.train]), conventions)
+    if neighbour_weight is None:
+        neighbour_weight = 0.0 if fitted.mixture is None else NEIGHBOUR_WEIGHT
+    stars = ReferenceStars(train.z, table.star_id[split.train], table.label[split.train])
+    near = NeighbourSearch(stars, CLASSES) if neighbour_weight else None
     energy = mixture.energy(train.z)
+    if near is not None:
+        energy = energy + neighbour_weight * remoteness(near.distance(train.z, own=stars.star_id))
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         name=name,
@@ -101,6 +115,7 @@ def assemble(
         n_calibration=0,
         provenance=provenance,
         sha256={},
+        neighbour_weight=neighbour_weight,
     )
     bundle = Bundle(
         path=Path(),
@@ -110,18 +125,21 @@ def assemble(
         energy_quantiles=np.percentile(energy, np.linspace(0, 100, _QUANTILES)),
         calibration_energies=np.empty(0),
         golden=no_golden(),
-        reference_stars=ReferenceStars(train.z, table.star_id[split.train], table.label[split.train]),
+        reference_stars=stars,
         reference=drift.describe({**train.features, "energy": energy}),
     )
     if len(split.calibrate):
         held_out = latent_of(runtime, table, split.calibrate, found.period_days, conventions)
+        held_out_energy = mixture.energy(held_out.z)
+        if near is not None:
+            held_out_energy = held_out_energy + neighbour_weight * remoteness(near.distance(held_out.z))
         temperature = fitted_temperature(held_out.gamma, table.label[split.calibrate])
         bundle = calibrated(
             dataclasses.replace(
                 bundle,
                 manifest=dataclasses.replace(bundle.manifest, probability_temperature=temperature),
             ),
-            mixture.energy(held_out.z),
+            held_out_energy,
             held_out.gamma.argmax(axis=1),
         )
     return with_golden(bundle, runtime), runtime

@@ -37,6 +37,7 @@ def export_run(
     also: Sequence[Path] = (),
     elsewhere: Sequence[Path] = (),
     reference_stars: bool = True,
+    neighbour_weight: float | None = None,
     periods: str = SEARCH,
     processes: int = 1,
     progress: Progress = lambda _: None,
@@ -45,7 +46,8 @@ def export_run(
 
     ``also`` are finished runs with other seeds, judged each on its own validation stars, for the spread of
     the figures; ``elsewhere`` are labelled light curves of other surveys. Both end in card and report.
-    Without ``reference_stars`` the bundle names no nearest training stars, and is a third smaller.
+    Without ``reference_stars`` the bundle names no nearest training stars, is a third smaller, and its energy
+    is the mixture's alone; ``neighbour_weight`` as in :func:`training.assemble.assemble`.
 
     ``periods`` gives the periods of the mixture, the calibration and the validation; by default those of the
     search as it is now, which is what the stream will run, even if it was trained with an earlier one.
@@ -56,11 +58,21 @@ def export_run(
     Raises
     ------
     InputError
-        If the data are not those of the run.
+        If the data are not those of the run, or neighbours are to count that the bundle would not hold.
     """
+    if not reference_stars:
+        if neighbour_weight:
+            msg = f"--neighbour-weight {neighbour_weight:g} needs the reference stars; leave one of them out"
+            raise InputError(msg)
+        neighbour_weight = 0.0
     table = read_windows(data)
     found = periods_for(table, periods, cache, processes=processes, progress=progress)
-    named = {"name": name, "version": version, "data_name": data.name}
+    named: dict[str, Any] = {
+        "name": name,
+        "version": version,
+        "data_name": data.name,
+        "neighbour_weight": neighbour_weight,
+    }
     main = _judged(run, table, found, **named, progress=progress)
     others = [_judged(other, table, found, **named, progress=progress) for other in also]
     abroad = []
@@ -118,6 +130,7 @@ def _judged(
     name: str,
     version: str,
     data_name: str,
+    neighbour_weight: float | None,
     progress: Progress,
 ) -> _Judged:
     record, network = read_run(run)
@@ -138,6 +151,7 @@ def _judged(
         name=name,
         version=version,
         provenance=_provenance(record, found),
+        neighbour_weight=neighbour_weight,
     )
     progress(f"{run}: scoring the validation windows")
     scorer = Scorer(bundle, runtime)

@@ -19,7 +19,7 @@ Naul et al. 2018; Zong et al. 2018), trained on light curves of {n_epochs} epoch
 ## Input and output
 A window of {length} epochs of one object in one band, folded with a period. z = {embedding} embedding
 dimensions, two reconstruction features, and (standardised) {auxiliary}. Output: probabilities of
-{classes}; the sample energy under a frozen mixture; its percentile among
+{classes}; the sample energy under a frozen mixture{neighbours}; its percentile among
 the training energies; a conformal p-value.
 
 Conventions: fold in {fold_unit}, phase zero at {phase_zero}, {lag} lags, standardised z: {standardised},
@@ -83,6 +83,7 @@ def model_card(
         embedding=conventions.network.embedding_size,
         auxiliary=_auxiliary_words(conventions),
         classes=", ".join(manifest.classes),
+        neighbours=_neighbour_words(manifest),
         fold_unit=conventions.input.fold_unit,
         phase_zero=conventions.input.phase_zero.replace("_", " "),
         lag=conventions.input.lag,
@@ -113,6 +114,15 @@ def model_card(
         evaluation=evaluation_text(evaluation),
         seeds=_seed_words(evaluations),
         elsewhere=_elsewhere(elsewhere),
+    )
+
+
+def _neighbour_words(manifest: Manifest) -> str:
+    if not manifest.neighbour_weight:
+        return ""
+    return (
+        f", plus {manifest.neighbour_weight:g} times\nthe logarithm of the distance of the fifth nearest "
+        "training star in z (in units of each dimension's scatter)"
     )
 
 

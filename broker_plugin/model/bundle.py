@@ -165,6 +165,7 @@ def load_bundle(path: Path) -> Bundle:
     _check_calibration(path, manifest, quantiles, calibration)
     _check_calibration_classes(path, manifest, calibration_classes)
     _check_golden(path, manifest, golden)
+    _check_neighbour_weight(path, manifest)
     return Bundle(
         path=path,
         digest=hashlib.sha256(manifest_bytes).hexdigest(),
@@ -270,6 +271,19 @@ def _check_calibration_classes(path: Path, manifest: Manifest, classes: npt.NDAr
         msg = (
             f"{path / 'mixture.npz'}: calibration_classes of shape {classes.shape}; expected none, or the "
             f"index of a class for each of the {manifest.n_calibration} calibration energies"
+        )
+        raise BundleError(msg)
+
+
+def _check_neighbour_weight(path: Path, manifest: Manifest) -> None:
+    weight = manifest.neighbour_weight
+    if not 0.0 <= weight < float("inf"):
+        msg = f"{path / MANIFEST}: neighbour_weight {weight:g}; expected a finite number of at least 0"
+        raise BundleError(msg)
+    if weight and STARS not in manifest.sha256:
+        msg = (
+            f"{path / MANIFEST}: neighbour_weight {weight:g}, but there is no {STARS} whose stars could be "
+            "neighbours; export the bundle with its reference stars, or with --neighbour-weight 0"
         )
         raise BundleError(msg)
 

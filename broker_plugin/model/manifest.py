@@ -92,6 +92,9 @@ class Manifest:
         Of every other file of the bundle.
     probability_temperature : float
         The logarithms of the network's probabilities are divided by it; fitted to held-out known windows.
+    neighbour_weight : float
+        The energy is that of the mixture and so many times the logarithm of the distance of the fifth
+        nearest training star (:mod:`broker_plugin.model.reference_stars`); 0: the mixture alone (paper).
     """
 
     __pydantic_config__: ClassVar[dict[str, object]] = _STRICT
@@ -106,3 +109,4 @@ class Manifest:
     provenance: Provenance
     sha256: dict[str, str]
     probability_temperature: float = 1.0
+    neighbour_weight: float = 0.0

@@ -13,6 +13,10 @@ import numpy.typing as npt
 from broker_plugin.records.annotation import Neighbour
 from broker_plugin.records.epoch import FloatArray
 
+NEIGHBOURS = 5
+"""Training stars that a score names; the last of them is the one whose distance counts in the energy."""
+
+_LEAST_DISTANCE = 1e-3  # a window that is among the training windows has no infinite density
 _GROUPS = 256  # of rows, each by its nearest
 _AT_ONCE = 16  # points whose distances to all rows stay in the processor's cache
 _ROUNDINGS = 32.0 * float(np.finfo(np.float32).eps)
@@ -50,6 +54,20 @@ class ReferenceStars:
         """Return the standard deviation of each dimension, shape (l,), 1 where there is none."""
         deviation = self.z.std(axis=0, dtype=np.float64)
         return np.where(deviation > 0, deviation, 1.0)
+
+
+def remoteness(distance: FloatArray) -> FloatArray:
+    """Return how far from all training stars windows are, as a term of their energy.
+
+    The density of points that a k-th neighbour at distance d tells is proportional to ``d ** -l``
+    (Loftsgaarden & Quesenberry 1965, Ann. Math. Stat. 36, 1049): its energy is a multiple of ``ln d``.
+
+    Parameters
+    ----------
+    distance : ndarray, shape (n,)
+        From :meth:`NeighbourSearch.distance`.
+    """
+    return np.log(np.maximum(distance, _LEAST_DISTANCE))
 
 
 class NeighbourSearch:
@@ -93,6 +111,38 @@ class NeighbourSearch:
             pairs = zip(block, self._candidates(block, 8 * count), strict=True)
             found += [self._named(point, rows, count) for point, rows in pairs]
         return found
+
+    def distance(
+        self, z: npt.NDArray[np.floating[Any]], *, own: npt.NDArray[np.str_] | None = None
+    ) -> FloatArray:
+        """Return how far the last of the :data:`NEIGHBOURS` nearest stars is, shape (n,).
+
+        Parameters
+        ----------
+        z : ndarray, shape (n, l)
+        own : ndarray, shape (n,), str, optional
+            Star of each z, which does not count: to a training window its own star is no neighbour.
+        """
+        if own is None:
+            return np.array([stars[-1].distance for stars in self.nearest(z, NEIGHBOURS)])
+        distances = np.empty(len(z))
+        for row, stars in enumerate(self.nearest(z, NEIGHBOURS + 1)):
+            others = [star.distance for star in stars if star.star_id != own[row]]
+            if len(others) < NEIGHBOURS:  # the own star has more windows than candidates were looked at
+                others = self._of_others(z[row], str(own[row]))
+            distances[row] = others[min(len(others), NEIGHBOURS) - 1]
+        return distances
+
+    def _of_others(self, z: npt.NDArray[np.floating[Any]], own: str) -> list[float]:
+        """Return the distances of the nearest stars but one, from all rows."""
+        rows = np.flatnonzero(self._stars.star_id != own)
+        if not len(rows):
+            msg = f"there is no training star but {own}; expected several"
+            raise ValueError(msg)
+        squares = np.sum((self._points[rows] - np.asarray(z / self._scale, dtype=np.float32)) ** 2, axis=1)
+        order = np.argsort(squares, kind="stable")
+        _, first = np.unique(self._stars.star_id[rows[order]], return_index=True)
+        return [math.sqrt(squares[place]) for place in order[np.sort(first)[:NEIGHBOURS]]]
 
     def _candidates(self, points: npt.NDArray[np.float32], some: int) -> Iterator[npt.NDArray[np.intp]]:
         """Yield for each point rows among which are its ``some`` nearest."""

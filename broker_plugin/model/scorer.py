@@ -18,7 +18,7 @@ from broker_plugin.model.bundle import Bundle, load_bundle
 from broker_plugin.model.calibration import Calibration
 from broker_plugin.model.mixture import energy_from_log_joint
 from broker_plugin.model.network_output import NetworkOutput
-from broker_plugin.model.reference_stars import NeighbourSearch
+from broker_plugin.model.reference_stars import NEIGHBOURS, NeighbourSearch, remoteness
 from broker_plugin.model.runtime import Runtime, RuntimeName, open_runtime
 from broker_plugin.records.annotation import Neighbour
 from broker_plugin.records.epoch import Float32Array, FloatArray
@@ -29,10 +29,6 @@ ENERGY_TOLERANCE = 1e-3
 weight, convention or gate order misses them by orders of magnitude. The energy's is relative beyond 1."""
 
 MAGNITUDE_TOLERANCE = 1e-3
-
-NEIGHBOURS = 5
-"""Training stars that a score names."""
-
 
 Window = (
     tuple[FloatArray, Float32Array, Float32Array, float]
@@ -73,7 +69,8 @@ class Score:
     predicted_class : str
         The most probable.
     energy : float
-        Sample energy; high means unlike the training stars.
+        Sample energy, with the distance of the nearest training stars where the manifest says so
+        (``neighbour_weight``); high means unlike the training stars.
     percentile : float
         Where the energy lies among the training energies, 0 to 100.
     p_value : float or None
@@ -228,6 +225,9 @@ class Scorer:
         neighbours: list[tuple[Neighbour, ...]] = [()] * len(windows)
         if self._neighbours is not None:
             neighbours = self._neighbours.nearest(output.z.astype(np.float64), NEIGHBOURS)
+        weight = self.bundle.manifest.neighbour_weight
+        if weight:
+            energies = energies + weight * remoteness(np.array([stars[-1].distance for stars in neighbours]))
         return [
             self._judge(
                 i,

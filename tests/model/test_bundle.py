@@ -193,11 +193,13 @@ def test_conventions_changed_by_hand_are_found_by_the_golden_windows(bundle: Pat
         open_scorer(bundle)
 
 
-def test_a_bundle_without_optional_files_scores_without_them(bundle: Path) -> None:
-    """Bundles of the published weights have no training stars: no neighbours, the same energies."""
+def test_a_bundle_without_optional_files_scores_without_them(tmp_path: Path) -> None:
+    """Bundles of the published weights have no training stars: no neighbours, the mixture's energies."""
+    bundle = tmp_path / "bundle"
+    shutil.copytree(bundle_path("paper"), bundle)
     sha256 = json.loads((bundle / MANIFEST).read_text())["sha256"]
     for name in OPTIONAL_FILES:
-        (bundle / name).unlink()
+        (bundle / name).unlink(missing_ok=True)
     edit_manifest(bundle, sha256={name: sha256[name] for name in FILES})
     scorer = open_scorer(bundle)
     assert (scorer.bundle.reference_stars, dict(scorer.bundle.reference)) == (None, {})
@@ -205,7 +207,33 @@ def test_a_bundle_without_optional_files_scores_without_them(bundle: Path) -> No
     window = (golden.time_mjd[0], golden.mag[0], golden.magerr[0], float(golden.period_days[0]))
     score = scorer.score([window])[0]
     assert score.neighbours == ()
-    assert score.energy == open_scorer(default_bundle_path()).score([window])[0].energy
+    assert score.energy == open_scorer(bundle_path("paper")).score([window])[0].energy
+
+
+def test_neighbours_that_count_must_be_there(bundle: Path) -> None:
+    """An energy with the nearest stars in it, in a bundle that lost them, is refused with the cure."""
+    sha256 = json.loads((bundle / MANIFEST).read_text())["sha256"]
+    (bundle / STARS).unlink()
+    edit_manifest(bundle, sha256={name: sha256[name] for name in sha256 if name != STARS})
+    with pytest.raises(BundleError, match=r"neighbour_weight .* no stars\.npz .* --neighbour-weight 0"):
+        load_bundle(bundle)
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("inf")])
+def test_a_neighbour_weight_out_of_bounds(bundle: Path, weight: float) -> None:
+    """It is a number of at least 0."""
+    edit_manifest(bundle, neighbour_weight=weight)
+    with pytest.raises(BundleError, match="neighbour_weight"):
+        load_bundle(bundle)
+
+
+def test_a_neighbour_weight_changed_by_hand_is_found_by_the_golden_windows(bundle: Path) -> None:
+    """Thresholds and p-values belong to one energy only."""
+    weight = json.loads((bundle / MANIFEST).read_text())["neighbour_weight"]
+    assert weight > 0
+    edit_manifest(bundle, neighbour_weight=2 * weight)
+    with pytest.raises(BundleError, match="golden window"):
+        open_scorer(bundle)
 
 
 def test_training_stars_of_another_model_are_refused(bundle: Path) -> None:

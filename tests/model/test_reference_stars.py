@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from broker_plugin.model import Scorer, ScoringWindow
-from broker_plugin.model.reference_stars import NeighbourSearch, ReferenceStars
+from broker_plugin.model.reference_stars import NeighbourSearch, ReferenceStars, remoteness
 
 CLASSES = ("A", "B")
 
@@ -65,3 +65,47 @@ def test_nearest_stars_are_those_of_a_full_comparison(spread: float) -> None:
         squares = np.sum((scaled - np.asarray(point / stars.scale(), np.float32)) ** 2, axis=1)
         rows = np.argsort(squares, kind="stable")[:40]
         assert [neighbour.star_id for neighbour in neighbours] == list(dict.fromkeys(names[rows]))[:5]
+
+
+@pytest.mark.parametrize("windows_of_own", [1, 4, 200])
+def test_own_windows_are_no_neighbours(windows_of_own: int) -> None:
+    """The fifth nearest *other* star, however many windows the star itself has beside it."""
+    rng = np.random.default_rng(5)
+    others = rng.normal(size=(40, 3)).astype(np.float32)
+    own = (1e-3 * rng.normal(size=(windows_of_own, 3))).astype(np.float32)
+    names = np.array([f"other{i // 2}" for i in range(40)] + ["own"] * windows_of_own)
+    stars = ReferenceStars(np.vstack([others, own]), names, np.zeros(len(names), np.int64))
+    search = NeighbourSearch(stars, CLASSES)
+    found = search.distance(own, own=np.array(["own"] * windows_of_own))
+    scaled = others / stars.scale()
+    for point, distance in zip(own / stars.scale(), found, strict=True):
+        by_star = np.sqrt(np.sum((scaled - point) ** 2, axis=1)).reshape(20, 2).min(axis=1)
+        np.testing.assert_allclose(distance, np.sort(by_star)[4], rtol=1e-5)
+
+
+def test_few_stars() -> None:
+    """The last that there is; without any other star there is no distance."""
+    stars = ReferenceStars(np.array([[0.0], [1.0]], np.float32), np.array(["a", "b"]), np.zeros(2, np.int64))
+    search = NeighbourSearch(stars, CLASSES)
+    np.testing.assert_allclose(search.distance(np.array([[0.0]])), 2.0)  # the deviation is one half
+    np.testing.assert_allclose(search.distance(np.array([[0.0]]), own=np.array(["a"])), 2.0)
+    alone = NeighbourSearch(ReferenceStars(stars.z[:1], stars.star_id[:1], stars.label[:1]), CLASSES)
+    with pytest.raises(ValueError, match="no training star but a"):
+        alone.distance(np.array([[0.0]]), own=np.array(["a"]))
+
+
+def test_remoteness_is_a_logarithm_with_a_floor() -> None:
+    """Twice as far is ln 2 more; a window that lies on five training windows stays finite."""
+    near, far, on_top = remoteness(np.array([1.0, 2.0, 0.0]))
+    np.testing.assert_allclose([near, far], [0.0, np.log(2.0)])
+    assert np.isfinite(on_top)
+
+
+def test_the_energy_is_the_mixture_and_the_neighbours(scorer: Scorer, windows: list[ScoringWindow]) -> None:
+    """As the manifest says, window by window."""
+    weight = scorer.bundle.manifest.neighbour_weight
+    assert weight > 0
+    for score in scorer.score(windows[:8]):
+        expected = scorer.bundle.mixture.energy(score.z[None])[0]
+        expected += weight * np.log(score.neighbours[-1].distance)
+        np.testing.assert_allclose(score.energy, expected, rtol=1e-9)

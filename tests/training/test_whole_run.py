@@ -13,6 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 from broker_plugin.model import open_scorer
+from broker_plugin.model.reference_stars import NeighbourSearch
+from training.assemble import NEIGHBOUR_WEIGHT
 from training.cli import main
 
 FIT = ["--periods", "period", "--sequences-per-epoch", "64", "--batch-size", "32", "--hidden-size", "12"]
@@ -135,6 +137,7 @@ def test_export_and_evaluate(data: Path, finished: Path, tmp_path: Path) -> None
     assert 0 < scorer.bundle.manifest.n_calibration < 100
     assert scorer.bundle.manifest.conventions.mixture.estimator == "learned"
     assert scorer.bundle.reference_stars is not None
+    assert scorer.bundle.manifest.neighbour_weight == NEIGHBOUR_WEIGHT
     assert {"energy", "fold_residual", "euclidean"} <= set(scorer.bundle.reference)
     for name in ("manifest.json", "report.json", "MODEL_CARD.md"):
         assert str(tmp_path) not in (bundle / name).read_text()
@@ -197,4 +200,31 @@ def test_the_card_tells_spread_and_other_surveys(data: Path, finished: Path, tmp
     assert "| abroad.parquet |" in card
     report = json.loads((bundle / "report.json").read_text())
     assert report["elsewhere"][0]["n_stars"] == len(few)
-    assert open_scorer(bundle).bundle.reference_stars is None
+    without = open_scorer(bundle).bundle
+    assert without.reference_stars is None
+    assert without.manifest.neighbour_weight == 0.0
+
+
+def test_neighbours_that_are_left_out_cannot_count(data: Path, finished: Path, tmp_path: Path) -> None:
+    """Two options that contradict each other are refused before anything is scored."""
+    result = run(
+        *("export", "--run", finished, "--data", data, "--out", tmp_path / "bundle"),
+        *("--no-reference-stars", "--neighbour-weight", "1"),
+    )
+    assert result.exit_code == 7
+    assert "needs the reference stars" in result.output
+
+
+def test_the_energy_of_training_windows_leaves_their_own_star_out(
+    data: Path, finished: Path, tmp_path: Path
+) -> None:
+    """The cuts are percentiles of what a window would have if its star were new."""
+    bundle = tmp_path / "bundle"
+    done = run("export", "--run", finished, "--data", data, "--out", bundle, "--periods", "period")
+    assert done.exit_code == 0, done.output
+    written = open_scorer(bundle).bundle
+    stars = written.reference_stars
+    assert stars is not None
+    near = NeighbourSearch(stars, written.manifest.classes).distance(stars.z, own=stars.star_id)
+    energy = written.mixture.energy(stars.z) + NEIGHBOUR_WEIGHT * np.log(near)
+    np.testing.assert_allclose(written.manifest.thresholds.percentile_95, np.percentile(energy, 95))

@@ -86,6 +86,12 @@ def fit(
     show_default=True,
     help="Whether the bundle holds z of its training stars, so that annotations name the nearest.",
 )
+@click.option(
+    "--neighbour-weight",
+    type=click.FloatRange(min=0.0),
+    help="Of how far the nearest training stars are, in the energy; 0: the mixture's alone, as the paper. "
+    "Default: 4 beside a learned mixture, else 0.",
+)
 @options.periods
 @options.processes
 def export(
@@ -99,6 +105,7 @@ def export(
     also: tuple[Path, ...],
     elsewhere: tuple[Path, ...],
     reference_stars: bool,
+    neighbour_weight: float | None,
     periods: str,
     processes: int,
 ) -> None:
@@ -116,6 +123,7 @@ def export(
         also=also,
         elsewhere=elsewhere,
         reference_stars=reference_stars,
+        neighbour_weight=neighbour_weight,
         periods=periods,
         processes=processes,
         progress=options.to_stderr,

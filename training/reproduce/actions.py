@@ -195,8 +195,7 @@ def run_score(bench: Workbench, variant: Variant, fit_folder: Path, folder: Path
         provenance=provenance,
         threads=0,
     )
-    # The nearest stars of every window are wanted in the stream, not here.
-    scorer = Scorer(replace(bundle, reference_stars=None), runtime)
+    scorer = Scorer(bundle, runtime)
     train, calibrate, validate = (
         _scored(scorer, bench, periods, index) for index in (split.train, split.calibrate, split.validate)
     )
