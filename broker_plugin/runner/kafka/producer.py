@@ -38,6 +38,7 @@ class KafkaProducer:
         self._id = transactional_id
         self._patience = settings.operation_timeout_seconds
         self._ends: dict[tuple[str, int], int] = {}  # by topic and number of the partition
+        self._untold: set[tuple[str, int]] = set()  # where nobody knows the offset of the last record
         self._unserved = 0  # records sent since delivery reports were last taken
         self._lost: KafkaError | None = None  # the first record that could not be delivered
         try:
@@ -63,6 +64,7 @@ class KafkaProducer:
     def begin(self) -> None:
         """Begin a transaction."""
         self._ends.clear()
+        self._untold.clear()
         self._lost = None
         try:
             self._producer.begin_transaction()
@@ -103,6 +105,10 @@ class KafkaProducer:
     def commit(self) -> dict[Partition, int]:
         """Commit, and return the offset after the last record of each partition written."""
         self._flush_transaction()
+        if self._untold:
+            topic, number = min(self._untold)
+            msg = f"the broker did not tell where in {topic}/{number} the last record of {self._id} lies"
+            raise AbortableTransactionError(msg)
         self._transactional("committing the transaction", self._producer.commit_transaction, self._patience)
         return {Partition(*place): end for place, end in self._ends.items()}
 
@@ -147,9 +153,15 @@ class KafkaProducer:
 
     def _on_delivery(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
-            place, end = (message.topic(), message.partition()), message.offset() + 1
-            if end > self._ends.get(place, 0):
-                self._ends[place] = end
+            place, offset = (message.topic(), message.partition()), message.offset()
+            # Of a record that it was sent twice, its first answer being late, a broker may say no more than
+            # that it has it. An offset of a later record makes up for that.
+            if offset is None:
+                self._untold.add(place)
+                return
+            self._untold.discard(place)
+            if offset >= self._ends.get(place, 0):
+                self._ends[place] = offset + 1
         elif self._lost is None and error.code() not in _PURGED:
             self._lost = error
 
