@@ -310,6 +310,20 @@ class Installation:
         """Wait until a feeder has written so many records."""
         wait_until(lambda: feeder.sent >= records, lambda: f"{records} records written, {feeder.sent} are")
 
+    def standing(self) -> str:
+        """Return where each stage stands: of each partition the first offset, the end and the group's."""
+        lines = []
+        for stage, name in _INPUT.items():
+            topic = f"{self.prefix}.{name}"
+            with contextlib.suppress(BrokerPluginError):
+                count = self.bus.partition_counts([topic])[topic] or 0
+                here = [Partition(topic, number) for number in range(count)]
+                ends = [self.bus.offsets(partition) for partition in here]
+                group = self.bus.committed(f"{self.prefix}.{stage}", here)
+                stands = [(*ends[p.partition], group[p]) for p in here]
+                lines.append(f"{stage}: {stands}")
+        return "\n".join(lines)
+
     def describe_workers(self) -> str:
         """Return the end of the log of each worker that lives."""
         return "\n".join(f"--- {w.log}\n{w.output[-_SHOWN:]}" for w in self.workers if w.alive)

@@ -126,10 +126,12 @@ class Feeder(threading.Thread):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
+        if error is not None:
             self._abandoned = True
             self._stopping.set()
             self.join()
+            told = "" if self._error is None else f", then failed: {self._error!r}"
+            error.add_note(f"{self.name} had written {self.sent} records{told}")
         else:
             self.finish()
 
