@@ -133,6 +133,7 @@ def test_every_point_is_the_last_one_of_some_worker(
                 return chain(installation, SEED + number, plan, stage)
             except AssertionError as error:
                 error.add_note(f"seed {SEED + number}, points {plan} of {stage}, logs in {folder / 'logs'}")
+                error.add_note(installation.standing())
                 raise
 
     with ThreadPoolExecutor(len(plans)) as pool:
