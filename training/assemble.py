@@ -102,9 +102,7 @@ def assemble(
         neighbour_weight = 0.0 if fitted.mixture is None else NEIGHBOUR_WEIGHT
     stars = ReferenceStars(train.z, table.star_id[split.train], table.label[split.train])
     near = NeighbourSearch(stars, CLASSES) if neighbour_weight else None
-    energy = mixture.energy(train.z)
-    if near is not None:
-        energy = energy + neighbour_weight * remoteness(near.distance(train.z, own=stars.star_id))
+    energy = _energy(mixture, near, neighbour_weight, train.z, own=stars.star_id)
     manifest = Manifest(
         format_version=FORMAT_VERSION,
         name=name,
@@ -130,16 +128,13 @@ def assemble(
     )
     if len(split.calibrate):
         held_out = latent_of(runtime, table, split.calibrate, found.period_days, conventions)
-        held_out_energy = mixture.energy(held_out.z)
-        if near is not None:
-            held_out_energy = held_out_energy + neighbour_weight * remoteness(near.distance(held_out.z))
         temperature = fitted_temperature(held_out.gamma, table.label[split.calibrate])
         bundle = calibrated(
             dataclasses.replace(
                 bundle,
                 manifest=dataclasses.replace(bundle.manifest, probability_temperature=temperature),
             ),
-            held_out_energy,
+            _energy(mixture, near, neighbour_weight, held_out.z),
             held_out.gamma.argmax(axis=1),
         )
     return with_golden(bundle, runtime), runtime
@@ -254,6 +249,19 @@ def latent_of(
         "mean_mag": np.concatenate(mean),
     }
     return Latent(all_z, np.concatenate(gamma), features)
+
+
+def _energy(
+    mixture: Mixture,
+    near: NeighbourSearch | None,
+    weight: float,
+    z: npt.NDArray[np.float32],
+    *,
+    own: npt.NDArray[np.str_] | None = None,
+) -> FloatArray:
+    """Return the energies that the scorer will give; ``own`` are the stars of training windows."""
+    energy = mixture.energy(z)
+    return energy if near is None else energy + weight * remoteness(near.distance(z, own=own))
 
 
 def _fitted_mixture(train: Latent, present: npt.NDArray[np.int64], conventions: Conventions) -> Mixture:

@@ -195,6 +195,9 @@ def run_score(bench: Workbench, variant: Variant, fit_folder: Path, folder: Path
         provenance=provenance,
         threads=0,
     )
+    # Where the nearest stars are no part of the energy they are wanted in the stream, not here.
+    if not bundle.manifest.neighbour_weight:
+        bundle = replace(bundle, reference_stars=None)
     scorer = Scorer(bundle, runtime)
     train, calibrate, validate = (
         _scored(scorer, bench, periods, index) for index in (split.train, split.calibrate, split.validate)
