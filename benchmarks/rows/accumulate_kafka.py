@@ -180,7 +180,7 @@ def accumulate_kafka(effort: Effort, say: Say) -> Result:
 def accumulate_objects(effort: Effort, say: Say) -> Result:
     """Measure how the cost of a record grows with the objects that there are."""
     sizes = (1_000, 10_000) if effort.quick else (10_000, 100_000, 1_000_000)
-    counted = 5_000 if effort.quick else 60_000
+    counted, repetitions = (5_000, 1) if effort.quick else (60_000, 3)
     found = []
     with tempfile.TemporaryDirectory(prefix="bench-") as name, kafka(Path(name) / "kafka") as server:
         for size in sizes:
@@ -189,18 +189,18 @@ def accumulate_objects(effort: Effort, say: Say) -> Result:
                 server.bootstrap, prefix, Path(name) / prefix, partitions=_PARTITIONS, settings=_AS_SHIPPED
             ) as home:
                 home.create_topics()
-                say(f"{size:,} objects, then {counted:,} records of any of them")
-                publish(home.bus, _growing(home.photometry, size, counted))
-                stretch = Stretch(f"{prefix}.accumulate", size + counted // 6, size + counted)
-                turn, _ = _ours(home, stretch, Path(name) / "kafka")
-                found.append(
-                    Line(f"{size:,} objects", OURS, "record", spread([turn.cpu]), spread([turn.wall]))
-                )
+                say(f"{size:,} objects, then {repetitions} x {counted:,} records of any of them")
+                publish(home.bus, _growing(home.photometry, size, repetitions * counted))
+                group = f"{prefix}.accumulate"
+                ends = [size + number * counted for number in range(1, repetitions + 1)]
+                stretches = [Stretch(group, end - counted + counted // 6, end) for end in ends]
+                turns = _ours_in_a_row(home, stretches)
+                found.append(Line(f"{size:,} objects", OURS, "record", _cpu(turns), _wall(turns)))
     cpu = [line.cpu.median for line in found if line.cpu is not None]
     figures = [Figure(f"{sizes[-1]:,} objects over {sizes[0]:,}", cpu[-1] / cpu[0], "times", 1.25, "at most")]
     about = (
-        f"One epoch of each object first; what is measured is the {counted:,} records after them, of objects "
-        "drawn at random: each is read from RocksDB, merged, and committed. One turn each."
+        f"One epoch of each object first; what is measured is {repetitions} times {counted:,} records after "
+        "them, of objects drawn at random: each is read from RocksDB, merged, and committed."
     )
     return Result("accumulate-objects", "Accumulate, by the number of objects", about, found, figures)
 
@@ -234,6 +234,15 @@ def _ours(home: Installation, stretch: Stretch, kafka_folder: Path) -> tuple[Tur
 
     try:
         return turn_of(worker, home, stretch, counters)
+    finally:
+        worker.kill()
+
+
+def _ours_in_a_row(home: Installation, stretches: Sequence[Stretch]) -> list[Turn]:
+    """Run our worker once, over stretches that follow each other."""
+    worker = home.worker("ours")
+    try:
+        return [turn_of(worker, home, stretch)[0] for stretch in stretches]
     finally:
         worker.kill()
 

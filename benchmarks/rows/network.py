@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
+from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
 
-from benchmarks.measure import Absent, Effort, Way, lines, way
+from benchmarks.measure import Absent, Effort, Way, lines, spread, way
 from benchmarks.results import Figure, Line, Result, find
 from benchmarks.rows import Say
 from benchmarks.samples import curves
@@ -19,7 +21,10 @@ WHOLE = "Scorer.score: fold, normalise, network, energy, nearest stars"
 NETWORK = "its network alone, ONNX Runtime"
 PRODUCTS = "the network's matrix products alone, numpy"
 BATCHES = (1, 8, 32, 128, 512)
-_TWO = "two threads, one window at a time each"
+_THREADS = "two threads, one window at a time each"
+_WORKERS = "two workers, one window at a time each"
+_ALONE = 64
+"""Windows that a thread or worker scores one after the other."""
 
 
 def windows(count: int) -> list[ScoringWindow]:
@@ -99,22 +104,25 @@ def network(effort: Effort, say: Say) -> Result:
             ]
         also = [runtime]
         if count == 1:
-            also.append(_by_two_threads(scorer, all_windows[:64]))
+            also.append(_by_two_threads(scorer, all_windows[:_ALONE]))
         found += lines(group, "window", score_way(scorer, batch), others, effort, also=also)
+        if count == 1:
+            found.append(_by_two_workers(group, effort))
         ceiling = find(found, PRODUCTS, group)
         if ceiling is not None and ceiling.ratio is not None and count >= 128:
             share = 100.0 * ceiling.ratio.median
             figures.append(Figure(f"{group}: of the rate of its products", share, "%", 70.0, "at least"))
-    for name, what in ((WHOLE, "one thread"), (_TWO, _TWO)):
+    for name, what in ((WHOLE, "one thread"), (_THREADS, _THREADS), (_WORKERS, _WORKERS)):
         line = find(found, name, "batch of 1")
         if line is not None and line.wall is not None:
-            rate, aim = 1.0 / line.wall.median, 500.0 if name == _TWO else None
+            rate, aim = 1.0 / line.wall.median, 500.0 if name == _WORKERS else None
             figures.append(Figure(f"batch of 1: {what}, by the clock", rate, "windows/s", aim, "at least"))
     about = (
         "Ours is what scoring calls with a period: screen, fold, normalise, 40 structure features, network, "
         "mixture energy, p-value, nearest training stars. The others run the network on input that is ready. "
         "The products are the ceiling: the same multiplications and nothing else. One thread, but where two "
-        "are named; processor time of two threads counts both."
+        "are named; processor time of two threads counts both. Two workers are two processes, as the stage "
+        "is spread over cores."
     )
     return Result("network", "Fold, normalise, network, energy", about, found, figures)
 
@@ -128,4 +136,31 @@ def _inputs(scorer: Scorer, count: int) -> tuple[Any, Any]:
 
 def _by_two_threads(scorer: Scorer, some: list[ScoringWindow]) -> Way:
     pool = ThreadPoolExecutor(2)
-    return Way(_TWO, lambda: list(pool.map(lambda window: scorer.score([window]), some)), len(some))
+    return Way(_THREADS, lambda: list(pool.map(lambda window: scorer.score([window]), some)), len(some))
+
+
+def _by_two_workers(group: str, effort: Effort) -> Line:
+    units = 2 * _ALONE
+    turns = []
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        list(pool.map(_score_alone, range(2)))  # opens the scorers
+        for _ in range(effort.repetitions):
+            start = perf_counter()
+            cpu = sum(pool.map(_score_alone, range(2)))
+            turns.append((cpu / units, (perf_counter() - start) / units))
+    cpu_spread, wall_spread = (spread(column) for column in zip(*turns, strict=True))
+    return Line(group, _WORKERS, "window", cpu_spread, wall_spread)
+
+
+def _score_alone(_: int) -> float:
+    """Score a worker's windows one after the other; return seconds of its processor."""
+    scorer, some = _of_worker()
+    start = process_time()
+    for window in some:
+        scorer.score([window])
+    return process_time() - start
+
+
+@cache
+def _of_worker() -> tuple[Scorer, list[ScoringWindow]]:
+    return open_scorer(default_bundle_path(), threads=1), windows(_ALONE)
