@@ -6,6 +6,7 @@ opposite is clear, by the margins here.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Self
 
@@ -45,7 +46,7 @@ class Said:
     period_days : float or None
         None when no period was significant.
     energy : float or None
-        None in what earlier versions remembered.
+        None of a whole object, which has none, and in what earlier versions remembered.
     withdrawn : bool
     """
 
@@ -62,7 +63,7 @@ class Said:
             annotation.predicted_class,
             annotation.novel,
             annotation.period.value_days,
-            annotation.energy,
+            None if math.isnan(annotation.energy) else annotation.energy,
             annotation.withdrawn,
         )
 

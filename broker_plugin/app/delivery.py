@@ -13,12 +13,14 @@ from broker_plugin.config import Config
 from broker_plugin.config.delivery import OutputConfig
 from broker_plugin.filters import Filter, build_filter
 from broker_plugin.outputs import (
+    KINDS,
     AvroFormat,
     ElasticcFormat,
     Format,
     HopFormat,
     JsonFormat,
     LasairFormat,
+    Source,
     load_taxonomy,
     shipped_taxonomy,
 )
@@ -27,21 +29,18 @@ from broker_plugin.runner.kafka import KafkaBus, KafkaSettings
 from broker_plugin.runner.sensor import Sensor
 from broker_plugin.runner.topics import plan_topics
 from broker_plugin.stages.dead_letters import dead_letter_output
-from broker_plugin.stages.deliver import DeliverStage, Route, Source, deliver_name
-
-_SOURCES: tuple[Source, ...] = ("classifications", "novelties")
-_KINDS = {"classifications": "classification", "novelties": "novelty"}
+from broker_plugin.stages.deliver import DELIVER_NAMES, DeliverStage, Route
 
 
 def sources_in_use(config: Config) -> tuple[Source, ...]:
     """Return the topics that outputs are made from."""
-    return tuple(s for s in _SOURCES if any(output.source == s for output in config.outputs.values()))
+    return tuple(s for s in DELIVER_NAMES if any(output.source == s for output in config.outputs.values()))
 
 
 def delivery_names(config: Config) -> tuple[str, ...]:
     """Return the names of everything that delivers: stages, then forwarders."""
     leaving = [forward_name(name) for name, output in config.outputs.items() if output.leaves]
-    return (*(deliver_name(source) for source in sources_in_use(config)), *leaving)
+    return (*(DELIVER_NAMES[source] for source in sources_in_use(config)), *leaving)
 
 
 def delivery_topics(config: Config) -> list[TopicSpec]:
@@ -51,7 +50,7 @@ def delivery_topics(config: Config) -> list[TopicSpec]:
     specs = []
     for source in sources_in_use(config):
         like = plan[config.topic(source)]
-        changelog = config.topic(f"{deliver_name(source)}-changelog")
+        changelog = config.topic(f"{DELIVER_NAMES[source]}-changelog")
         specs.append(replace(plan[config.topic("changelog")], name=changelog, partitions=like.partitions))
         for name, output in config.outputs.items():
             if output.source == source:
@@ -119,7 +118,7 @@ def _format(output: OutputConfig, topic: str) -> Format:
     if output.format == "json":
         return JsonFormat()
     if output.format == "avro":
-        kind = _KINDS[output.source]
+        kind = KINDS[output.source]
         ids = {} if output.registry_url is None else {kind: register_schema(output.registry_url, topic, kind)}
         return AvroFormat(output.framing, ids)
     if output.format == "lasair":

@@ -17,17 +17,15 @@ from broker_plugin.cli.record_files import read_records
 from broker_plugin.cli.wanted import Chooser, chosen_filters
 from broker_plugin.config import Config
 from broker_plugin.filters import Outcome
-from broker_plugin.outputs import marked
+from broker_plugin.outputs import KINDS, Source, marked
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import annotation_from_record, novelty_from_record
 from broker_plugin.records.object_annotation import object_from_record
 from broker_plugin.records.text import to_json
 
-_KINDS = {"novelties": "novelty", "classifications": "classification", "objects": "object"}
-
 
 @click.command()
-@click.option("--topic", type=click.Choice(list(_KINDS)), default="novelties", show_default=True)
+@click.option("--topic", type=click.Choice(list(KINDS)), default="novelties", show_default=True)
 @click.option(
     "--file", "file", type=EXISTING_PATH, help="Read this output of an offline run instead of Kafka."
 )
@@ -56,7 +54,7 @@ _KINDS = {"novelties": "novelty", "classifications": "classification", "objects"
 def subscribe(
     *,
     config: Config,
-    topic: str,
+    topic: Source,
     file: Path | None,
     as_json: bool,
     filters: tuple[str, ...],
@@ -76,7 +74,7 @@ def subscribe(
     """
     chooser = Chooser(chosen_filters(config, filters), follow_up=follow_up)
     if file is not None:
-        records: Iterable[tuple[str, dict[str, Any]]] = read_records(file, tuple(_KINDS.values()))
+        records: Iterable[tuple[str, dict[str, Any]]] = read_records(file, tuple(KINDS.values()))
     else:
         records = _from_kafka(config, topic, from_beginning=from_beginning, group=group, until_end=until_end)
     with contextlib.suppress(KeyboardInterrupt):  # the usual way to end it
@@ -114,13 +112,13 @@ def _read(found: tuple[str, dict[str, Any]]) -> _Entry:
 
 
 def _from_kafka(
-    config: Config, topic: str, *, from_beginning: bool, group: str | None, until_end: bool
+    config: Config, topic: Source, *, from_beginning: bool, group: str | None, until_end: bool
 ) -> Iterator[tuple[str, dict[str, Any]]]:
     from broker_plugin.app.live import kafka_bus
     from broker_plugin.cli.following import follow
     from broker_plugin.records import schemas
 
-    kind = _KINDS[topic]
+    kind = KINDS[topic]
     messages = follow(
         kafka_bus(config),
         config.topic(topic),

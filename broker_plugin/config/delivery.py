@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field, PositiveFloat, PositiveInt, StringCo
 from broker_plugin.config.sections import Options, Section, TopicName
 from broker_plugin.errors import ConfigurationError
 from broker_plugin.filters import FilterSpec
+from broker_plugin.outputs import Source
 from broker_plugin.outputs.elasticc import load_taxonomy
 from broker_plugin.outputs.lasair import ANNOTATOR_LENGTH, URL_FIELDS, URL_LENGTH
 
@@ -113,10 +114,10 @@ class OutputConfig(Section):
     format: Literal["json", "avro", "lasair", "elasticc", "hop"] = Field(
         description="what the consumer reads"
     )
-    source: Literal["classifications", "novelties"] = Field(
+    source: Source = Field(
         "classifications",
         description="novelties come with their light curves (json, avro, hop); classifications hold the "
-        "verdict of every window, novel or not",
+        "verdict of every window, novel or not; objects one verdict of all bands",
     )
     filters: tuple[Name, ...] = Field(
         (), description="names of [filters.*]; an annotation that passes any of them is sent; empty: all"

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from broker_plugin.config.root import Config
-from broker_plugin.filters import unknown_classes
+from broker_plugin.filters import OF_ONE_BAND, unknown_classes
 from broker_plugin.outputs.elasticc import load_taxonomy, shipped_taxonomy
 from broker_plugin.runner.topics import plan_topics
 
@@ -18,6 +18,7 @@ def delivery_contradictions(config: Config) -> Iterator[tuple[tuple[Key, ...], s
     """Yield the keys, the first of them the one to look at, and what is wrong between them."""
     yield from _unknown_filters(config)
     yield from _shared_topics(config)
+    yield from _whole_objects(config)
     if config.filters or config.outputs:
         classes = model_classes(config)
         if classes is not None:
@@ -54,7 +55,7 @@ def _unknown_filters(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
 def _shared_topics(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     """Find topics with two writers: two formats in one topic would be readable by nobody."""
     reserved = {spec.name for spec in plan_topics(config.prefix)}
-    reserved |= {config.topic(f"{name}-changelog") for name in ("deliver", "deliver-novelties")}
+    reserved |= {config.topic(f"deliver{which}-changelog") for which in ("", "-novelties", "-objects")}
     if config.source.bootstrap in (None, config.kafka.bootstrap):
         reserved |= set(config.source_topics)
     writers = defaultdict(list)
@@ -70,6 +71,28 @@ def _shared_topics(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
             )
         elif topic in reserved:
             yield (key,), f"outputs.{names[0]} would write to {topic}, which the stages use"
+
+
+def _whole_objects(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
+    """Find outputs of whole objects that would never send anything."""
+    for name, output in config.outputs.items():
+        if output.source != "objects":
+            continue
+        source = ("outputs", name, "source")
+        if not config.combine.enabled:
+            yield (
+                (source, ("combine", "enabled")),
+                f"outputs.{name}.source = 'objects' needs the stage combine, found combine.enabled = false",
+            )
+        for chosen in output.filters:
+            spec = config.filters.get(chosen)
+            of_one_band = [clause for clause in OF_ONE_BAND if getattr(spec, clause, None) is not None]
+            if of_one_band:
+                yield (
+                    (("filters", chosen, of_one_band[0]), source),
+                    f"filters.{chosen}.{of_one_band[0]} means a single band: an output with "
+                    "source = 'objects' would never send anything",
+                )
 
 
 def _unknown_classes(config: Config, classes: tuple[str, ...]) -> Iterator[tuple[tuple[Key, ...], str]]:

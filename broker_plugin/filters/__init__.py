@@ -9,11 +9,12 @@ from broker_plugin.filters.compact import parse_filter
 from broker_plugin.filters.filter import Filter, Verdict, build_filter, unknown_classes
 from broker_plugin.filters.news import Seen, is_news
 from broker_plugin.filters.outcome import Outcome, outcome_of, seen_after
-from broker_plugin.filters.spec import FilterSpec
+from broker_plugin.filters.spec import OF_ONE_BAND, FilterSpec
 from broker_plugin.filters.trial import Trial
 from broker_plugin.filters.watchlist import Watchlist, read_watchlist
 
 __all__ = [
+    "OF_ONE_BAND",
     "Filter",
     "FilterSpec",
     "Outcome",

@@ -93,6 +93,10 @@ class WatchlistSpec(_Table):
         return path
 
 
+OF_ONE_BAND = ("bands", "energy", "energy_percentile", "mag", "std_mag")
+"""Clauses that mean nothing for the verdict of all bands together, and never let it through."""
+
+
 class FilterSpec(_Table):
     """Clauses, all of which an annotation must pass."""
 

@@ -11,16 +11,19 @@ from broker_plugin.outputs.lasair import LasairFormat
 from broker_plugin.outputs.plain_json import JsonFormat
 from broker_plugin.outputs.publication import (
     FILTER_OUTCOME,
+    KINDS,
     NO_LONGER_PASSES,
     Format,
     Headers,
     Publication,
+    Source,
     Translated,
     marked,
 )
 
 __all__ = [
     "FILTER_OUTCOME",
+    "KINDS",
     "NO_LONGER_PASSES",
     "AvroFormat",
     "ElasticcFormat",
@@ -31,6 +34,7 @@ __all__ = [
     "JsonFormat",
     "LasairFormat",
     "Publication",
+    "Source",
     "Taxonomy",
     "Translated",
     "confluent_prefix",

@@ -27,7 +27,7 @@ _SINGLE_OBJECT_HEAD = 10  # bytes: two marker bytes, eight of the fingerprint
 
 @dataclass(frozen=True, slots=True)
 class AvroFormat:
-    """Classifications and novelties in the newest version of their schemas.
+    """Annotations in the newest version of their schemas.
 
     Attributes
     ----------

@@ -13,6 +13,8 @@ What of their record we cannot know, and what is said instead:
   ``withdrawn``, and in ``supersedes`` the ``annotation_id`` of the message that does not hold any more.
 - What does not pass the output's filters any more: the classifications as they are now, ``filter_outcome`` in
   ``classifierParams``.
+- All bands of an object together (``source = "objects"``) are a classifier of its own, :data:`OF_OBJECTS`: a
+  withdrawal knows no model any more, and must come under the name of what it takes back.
 """
 
 from __future__ import annotations
@@ -35,12 +37,16 @@ from broker_plugin.errors import ConfigurationError
 from broker_plugin.outputs.publication import Publication, Translated, marked
 from broker_plugin.photometry.times import mjd_tai_from_bmjd_tdb, tai_minus_utc
 from broker_plugin.records.annotation import Annotation
+from broker_plugin.records.object_annotation import RULE, ObjectAnnotation
 
 _SCHEMA_FILE = "elasticc.v0_9_1.brokerClassification.avsc"
 _TAXONOMY_FILE = "elasticc_taxonomy.toml"
 _MJD_1970 = 40587.0
 _DAY_MS = 86_400_000.0
 _LARGEST_LONG = 2**63 - 1
+
+OF_OBJECTS = f"all bands combined, rule {RULE}"
+"""``classifierName`` of what is said of whole objects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,19 +129,18 @@ class ElasticcFormat:
         """
         annotation = publication.annotation
         alert_id = _long(annotation.alert_id)
+        name = f"{annotation.model_name} {annotation.model_version}"
+        combined = publication.combined
         parameters = {
-            "annotation_id": annotation.annotation_id,
+            "annotation_id": publication.identity,
             "revision": annotation.revision,
             "supersedes": annotation.supersedes,
             "withdrawn": annotation.withdrawn,
-            "band": annotation.band,
-            "n_epochs": annotation.n_epochs,
             "period_days": annotation.period.value_days,
-            "energy": annotation.energy,
             "p_value": annotation.p_value,
             "novel": annotation.novel,
             "quality_flags": list(annotation.quality_flags),
-            "model_digest": annotation.model_digest,
+            **(_of_band(annotation) if combined is None else _of_object(combined)),
         }
         return {
             "alertId": alert_id,
@@ -144,12 +149,31 @@ class ElasticcFormat:
             "brokerIngestTimestamp": publication.consumed_at_ms,
             "brokerName": self.broker_name,
             "brokerVersion": annotation.code_version,
-            "classifierName": f"{annotation.model_name} {annotation.model_version}",
+            "classifierName": name if combined is None else OF_OBJECTS,
             "classifierParams": json.dumps(
                 marked(parameters, publication.no_longer_passes), separators=(",", ":")
             ),
             "classifications": [] if annotation.withdrawn else self.taxonomy.classifications(annotation),
         }
+
+
+def _of_band(annotation: Annotation) -> dict[str, Any]:
+    return {
+        "band": annotation.band,
+        "n_epochs": annotation.n_epochs,
+        "energy": annotation.energy,
+        "model_digest": annotation.model_digest,
+    }
+
+
+def _of_object(combined: ObjectAnnotation) -> dict[str, Any]:
+    return {
+        "period_agreement": combined.period_agreement,
+        "bands": {
+            band.band: {"n_epochs": band.n_epochs_total, "model_digest": band.model_digest}
+            for band in combined.bands
+        },
+    }
 
 
 def exposure_ms(annotation: Annotation) -> int:

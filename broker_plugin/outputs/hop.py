@@ -51,7 +51,7 @@ class HopFormat:
     def translate(self, publication: Publication) -> Translated:
         """Return body and headers."""
         inner = JsonFormat() if self.content == "json" else AvroFormat("container")
-        identity = uuid.uuid5(_NAMESPACE, f"{self.topic}/{publication.annotation.annotation_id}")
+        identity = uuid.uuid5(_NAMESPACE, f"{self.topic}/{publication.identity}")
         headers: Headers = (("_id", identity.bytes),)
         if self.sender is not None:
             headers += (("_sender", self.sender.encode()),)

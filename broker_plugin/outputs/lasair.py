@@ -11,8 +11,9 @@ What limits the record:
 - The server puts the values between apostrophes into SQL: an apostrophe ends the value, a backslash changes
   it, and a number instead of a string ends its program. All are strings here, without either.
 - The Kafka side passes over empty values, and over annotations without a classification.
-- One annotation an object and annotator: the next one replaces it, whatever its band. So what does not pass
-  the output's filters any more replaces the match, and says so to people and in ``classdict``.
+- One annotation an object and annotator: the next one replaces it, whatever its band; that of all bands
+  together (``source = "objects"``) is one. So what does not pass the output's filters any more replaces the
+  match, and says so to people and in ``classdict``.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from broker_plugin.outputs.publication import Publication, Translated, marked
 from broker_plugin.records.annotation import Annotation
+from broker_plugin.records.object_annotation import PERIOD_AGREEMENTS, ObjectAnnotation
 
 VERSION_LENGTH = 16
 CLASSIFICATION_LENGTH = 80
@@ -66,11 +69,28 @@ class LasairFormat:
 
     def translate(self, publication: Publication) -> Translated:
         """Return the JSON object that Lasair's Kafka takes; for REST, :func:`rest_form` makes its form."""
-        record = self.annotation(publication.annotation, no_longer_passes=publication.no_longer_passes)
+        record = self.annotation(
+            publication.annotation,
+            no_longer_passes=publication.no_longer_passes,
+            combined=publication.combined,
+        )
         return Translated(json.dumps(record, separators=(",", ":")).encode())
 
-    def annotation(self, annotation: Annotation, *, no_longer_passes: bool = False) -> dict[str, Any]:
+    def annotation(
+        self,
+        annotation: Annotation,
+        *,
+        no_longer_passes: bool = False,
+        combined: ObjectAnnotation | None = None,
+    ) -> dict[str, Any]:
         """Return the annotation with ``classdict`` as an object.
+
+        Parameters
+        ----------
+        annotation : Annotation
+        no_longer_passes : bool
+        combined : ObjectAnnotation, optional
+            What ``annotation`` is the view of; then its bands speak.
 
         Raises
         ------
@@ -81,14 +101,20 @@ class LasairFormat:
             msg = f"object id {annotation.object_id!r}: expected letters and digits, at most 255"
             raise ValueError(msg)
         introduction = REVISED if no_longer_passes else ""
+        if combined is None:
+            words, dictionary = explanation(annotation), class_dictionary(annotation)
+        else:
+            words, dictionary = explanation_of_object(combined), object_dictionary(combined)
+        named = {name: getattr(annotation, name) for name in URL_FIELDS}
+        named["annotation_id"] = dictionary["annotation_id"]
         record: dict[str, Any] = {
             "objectId": annotation.object_id,
             "topic": self.annotator,
             "version": harmless(annotation.model_version)[:VERSION_LENGTH],
             "classification": _classification(annotation),
-            "explanation": harmless(introduction + explanation(annotation))[:EXPLANATION_LENGTH],
-            "classdict": marked(class_dictionary(annotation), no_longer_passes),
-            "url": harmless(self.url.format(**{name: getattr(annotation, name) for name in URL_FIELDS})),
+            "explanation": harmless(introduction + words)[:EXPLANATION_LENGTH],
+            "classdict": marked(dictionary, no_longer_passes),
+            "url": harmless(self.url.format(**named)),
         }
         for name, limit in (("classification", CLASSIFICATION_LENGTH), ("url", URL_LENGTH)):
             if len(record[name]) > limit:
@@ -151,9 +177,35 @@ def explanation(annotation: Annotation) -> str:
         f"{annotation.band}, mean {annotation.mean_mag:.2f} mag.",
         f"Period {period:.6g} d." if period is not None else "No significant period.",
     ]
-    if annotation.quality_flags:
-        parts.append(f"Doubts: {', '.join(flag.replace('_', ' ') for flag in annotation.quality_flags)}.")
-    return " ".join(parts)
+    return " ".join([*parts, *_doubts(annotation.quality_flags)])
+
+
+def explanation_of_object(combined: ObjectAnnotation) -> str:
+    """Return the same of all bands together."""
+    if combined.withdrawn:
+        return (
+            f"Taken back: the survey has withdrawn epochs under annotation {combined.supersedes}, and no "
+            "band has enough left to say anything."
+        )
+    share = combined.probabilities.get(combined.predicted_class, 0.0)
+    rank = "" if combined.p_value is None else f": p {combined.p_value:.2g} of all bands together"
+    opinions = ", ".join(f"{band.band} {band.predicted_class}" for band in combined.bands)
+    period = combined.period_days
+    agreement = PERIOD_AGREEMENTS.get(combined.period_agreement, combined.period_agreement)
+    parts = [
+        f"{'Unlike the known kinds' if combined.novel else 'Like a known kind'}{rank}.",
+        f"Nearest class {combined.predicted_class} ({share:.0%}); by band: {opinions}.",
+        f"Period {period:.6g} d: {agreement}." if period is not None else "No significant period.",
+    ]
+    flags = dict.fromkeys(
+        [*combined.quality_flags, *(f for band in combined.bands for f in band.quality_flags)]
+    )
+    return " ".join([*parts, *_doubts(flags)])
+
+
+def _doubts(flags: Iterable[str]) -> list[str]:
+    words = ", ".join(flag.replace("_", " ") for flag in flags)
+    return [f"Doubts: {words}."] if words else []
 
 
 def class_dictionary(annotation: Annotation) -> dict[str, Any]:
@@ -178,6 +230,37 @@ def class_dictionary(annotation: Annotation) -> dict[str, Any]:
         "last_epoch_mjd": _number(annotation.last_epoch_mjd, 5),
         "flags": [_plain(flag) for flag in annotation.quality_flags],
         "model": _plain(f"{annotation.model_name} {annotation.model_version}"),
+    }
+
+
+def object_dictionary(combined: ObjectAnnotation) -> dict[str, Any]:
+    """Return the same of all bands together, each with its own verdict."""
+    return {
+        "annotation_id": combined.combined_id,
+        "revision": combined.revision,
+        "supersedes": combined.supersedes,
+        "withdrawn": combined.withdrawn,
+        "class": _plain(combined.predicted_class),
+        "probabilities": {_plain(name): round(p, 4) for name, p in combined.probabilities.items()},
+        "novel": combined.novel,
+        "p_value": None if combined.p_value is None else _number(combined.p_value, 5),
+        "period_days": None if combined.period_days is None else _number(combined.period_days, 8),
+        "period_agreement": _plain(combined.period_agreement),
+        "bands": {
+            _plain(band.band): {
+                "class": _plain(band.predicted_class),
+                "novel": band.novel,
+                "p_value": None if band.p_value is None else _number(band.p_value, 5),
+                "period_days": None if band.period_days is None else _number(band.period_days, 8),
+                "mean_mag": _number(band.mean_mag, 3),
+                "n_epochs": band.n_epochs_total,
+                "last_epoch_mjd": _number(band.last_epoch_mjd, 5),
+                "flags": [_plain(flag) for flag in band.quality_flags],
+                "model": _plain(f"{band.model_name} {band.model_version}"),
+            }
+            for band in combined.bands
+        },
+        "flags": [_plain(flag) for flag in combined.quality_flags],
     }
 
 

@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, Self
 
+from broker_plugin.annotate.object_view import as_annotation
+from broker_plugin.records import schemas
 from broker_plugin.records.annotation import Annotation
+from broker_plugin.records.codec import annotation_from_record
+from broker_plugin.records.object_annotation import ObjectAnnotation, object_from_record
+
+Source = Literal["classifications", "novelties", "objects"]
+
+KINDS: Mapping[Source, str] = {
+    "classifications": "classification",
+    "novelties": "novelty",
+    "objects": "object",
+}
+"""Name of the schema of each topic that outputs are made from."""
 
 Headers = tuple[tuple[str, bytes], ...]
 
@@ -18,20 +32,22 @@ NO_LONGER_PASSES = "no_longer_passes"
 
 @dataclass(frozen=True, slots=True)
 class Publication:
-    """A record of ``classifications`` or ``novelties``, read.
+    """A record of ``classifications``, ``novelties`` or ``objects``, read.
 
     Attributes
     ----------
     kind : str
-        ``"classification"`` or ``"novelty"``.
+        One of :data:`KINDS`.
     record : dict
         As decoded by its schema.
     annotation : Annotation
-        The same, typed.
+        The same, typed; of a whole object, what filters can judge.
     consumed_at_ms : int or None
         When the alert behind it was read from the survey, milliseconds since 1970; None where nobody told.
     no_longer_passes : bool
         It is no match: it revises one that its reader was given, and is sent so that the reader knows.
+    combined : ObjectAnnotation or None
+        What is said of a whole object; None of a band's annotation.
     """
 
     kind: str
@@ -39,6 +55,28 @@ class Publication:
     annotation: Annotation
     consumed_at_ms: int | None = None
     no_longer_passes: bool = False
+    combined: ObjectAnnotation | None = None
+
+    @classmethod
+    def read(cls, kind: str, value: bytes, consumed_at_ms: int | None = None) -> Self:
+        """Read a topic's record; raises ValueError on damaged bytes."""
+        record = schemas.decode(kind, value)
+        if kind != "object":
+            return cls(kind, record, annotation_from_record(record), consumed_at_ms)
+        combined = object_from_record(record)
+        return cls(kind, record, as_annotation(combined), consumed_at_ms, combined=combined)
+
+    @property
+    def identity(self) -> str:
+        """Return the id by which readers know it: equal for what is delivered again."""
+        return self.annotation.annotation_id if self.combined is None else self.combined.combined_id
+
+    @property
+    def subject(self) -> str:
+        """Return what it is about: an object's band, or an object, whatever bands it has this time."""
+        about = self.annotation
+        place = f"{about.survey}/{about.object_id}"
+        return f"{place}/{about.band}" if self.combined is None else place
 
 
 @dataclass(frozen=True, slots=True)

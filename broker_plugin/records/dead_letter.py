@@ -12,8 +12,8 @@ class DeadLetter:
     Attributes
     ----------
     stage : str
-        ``"ingest"``, ``"accumulate"``, ``"score"``, ``"deliver"``, ``"deliver-novelties"`` or
-        ``"forward-<output>"``.
+        ``"ingest"``, ``"accumulate"``, ``"score"``, ``"deliver"``, ``"deliver-novelties"``,
+        ``"deliver-objects"`` or ``"forward-<output>"``.
     reason : str
         One of a small fixed set of words with underscores, fit for a metric's label.
     detail : str

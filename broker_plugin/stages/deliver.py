@@ -8,23 +8,17 @@ elsewhere is written to a topic of ours first, exactly once, and carried on from
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from broker_plugin.filters import Filter, Outcome, outcome_of, seen_after
-from broker_plugin.outputs import FILTER_OUTCOME, NO_LONGER_PASSES, Format, Publication
-from broker_plugin.records import schemas
-from broker_plugin.records.codec import annotation_from_record
+from broker_plugin.outputs import FILTER_OUTCOME, KINDS, NO_LONGER_PASSES, Format, Publication, Source
 from broker_plugin.runner.protocols import Message, Observation, Output, State, StepResult
 from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.deliver_memory import Memory
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import CONSUMED_AT
 
-Source = Literal["classifications", "novelties"]
-
-_KINDS = {"classifications": "classification", "novelties": "novelty"}
 _FOLLOW_UP = " (follow-up)"
 _READER_OF = re.compile(rf"output (\w+)(\.\w+)?({re.escape(_FOLLOW_UP)})?: ")
 """How the detail of a dead letter begins that one reader alone is concerned with."""
@@ -33,7 +27,12 @@ OUTCOME_HEADER = FILTER_OUTCOME.replace("_", "-")
 """Header of what does not pass any more, in every format; absent from everything else."""
 
 _MARK = (OUTCOME_HEADER, NO_LONGER_PASSES.encode())
-_NAMES = {"classifications": "deliver", "novelties": "deliver-novelties"}
+DELIVER_NAMES: Mapping[Source, str] = {
+    "classifications": "deliver",
+    "novelties": "deliver-novelties",
+    "objects": "deliver-objects",
+}
+"""Name of the stage of each source, of which its consumer group and its changelog are named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +67,10 @@ class Route:
         return f"{self.output}.{self.part}" if self.part else self.output
 
 
-def deliver_name(source: Source) -> str:
-    """Return the stage's name, of which its consumer group and its changelog are named."""
-    return _NAMES[source]
-
-
 class DeliverStage:
     """Filter and translate for every output of one source.
 
-    The state is what each output with filters was given last, by object and band: see
+    The state is what each output with filters was given last, by object and band, or by object: see
     :mod:`broker_plugin.filters.outcome`. There is a changelog even if no output has filters now: one that
     does may join later.
 
@@ -84,7 +78,7 @@ class DeliverStage:
     ----------
     prefix : str
         Of the topics.
-    source : {"classifications", "novelties"}
+    source : {"classifications", "novelties", "objects"}
     routes : sequence of Route
     owed : bool
         Whether readers that nothing is remembered of are taken to have been given something: then they are
@@ -92,13 +86,13 @@ class DeliverStage:
     """
 
     def __init__(self, prefix: str, source: Source, routes: Sequence[Route], *, owed: bool = False) -> None:
-        self.name = deliver_name(source)
+        self.name = DELIVER_NAMES[source]
         self._prefix = prefix
         self._source = source
         self.input_topics: Sequence[str] = (f"{prefix}.{source}",)
         self.changelog_topic: str | None = f"{prefix}.{self.name}-changelog"
         self.output_topics: Sequence[str] = (*(route.topic for route in routes), f"{prefix}.dead-letters")
-        self._kind = _KINDS[source]
+        self._kind = KINDS[source]
         self._routes = tuple(routes)
         self._owed = owed
         self._put_aside = PutAside(self.name, prefix)
@@ -108,7 +102,7 @@ class DeliverStage:
         tally = Tally()
         for message in batch:
             try:
-                publication = self._read(message)
+                publication = Publication.read(self._kind, message.value or b"", _consumed_at(message))
             except ValueError as error:
                 self._put_aside("undecodable_annotation", str(error), message, tally)
                 continue
@@ -137,15 +131,11 @@ class DeliverStage:
         """Nothing to say: there are no gauges of the state."""
         return ()
 
-    def _read(self, message: Message) -> Publication:
-        record = schemas.decode(self._kind, message.value or b"")
-        return Publication(self._kind, record, annotation_from_record(record), _consumed_at(message))
-
     def _send(
         self, route: Route, publication: Publication, message: Message, state: State, tally: Tally
     ) -> None:
         annotation = publication.annotation
-        memory = Memory(state, message.partition, route.reader, annotation)
+        memory = Memory(state, message.partition, route.reader, publication.subject)
         # Without filters everything is sent: there is nothing that would have to be remembered.
         seen = memory.recall(_former(route), owed=self._owed) if route.filters else ()
         outcome = outcome_of(route.filters, annotation, seen, follow_up=route.follow_up)

@@ -1,7 +1,8 @@
 """What each reader of an output was given last, in the state of the deliver stage.
 
-One small value a reader, object and band. Versions before remembered by filter, and only for those with
-``new_or_changed``; what they left is read, and replaced at the next occasion.
+One small value a reader, object and band; of outputs from whole objects, one a reader and object. Versions
+before remembered by filter, and only for those with ``new_or_changed``; what they left is read, and replaced
+at the next occasion.
 """
 
 from __future__ import annotations
@@ -10,14 +11,13 @@ from collections.abc import Sequence
 
 from broker_plugin.annotate.changes import Said
 from broker_plugin.filters import Seen
-from broker_plugin.records.annotation import Annotation
 from broker_plugin.runner.protocols import State
 
 _OWED = Seen(Said("", novel=False, period_days=None), "put_aside")
 
 
 class Memory:
-    """Of one reader, about the object and band of one annotation.
+    """Of one reader, about one subject.
 
     Parameters
     ----------
@@ -26,14 +26,15 @@ class Memory:
         Of the annotation.
     reader : str
         See :attr:`broker_plugin.stages.deliver.Route.reader`.
-    annotation : Annotation
+    subject : str
+        See :attr:`broker_plugin.outputs.Publication.subject`.
     """
 
-    def __init__(self, state: State, partition: int, reader: str, annotation: Annotation) -> None:
+    def __init__(self, state: State, partition: int, reader: str, subject: str) -> None:
         self._state = state
         self._partition = partition
-        self._place = f"{annotation.survey}/{annotation.object_id}/{annotation.band}"
-        self._key = f"given/{reader}/{self._place}".encode()
+        self._subject = subject
+        self._key = f"given/{reader}/{subject}".encode()
         self._replaced: list[bytes] = []
 
     def recall(self, former: Sequence[str], *, owed: bool = False) -> tuple[Seen, ...]:
@@ -51,7 +52,7 @@ class Memory:
             return (Seen.unpack(packed),)
         found = []
         for name in former:
-            key = f"seen/{name}/{self._place}".encode()
+            key = f"seen/{name}/{self._subject}".encode()
             packed = self._state.get(self._partition, key)
             if packed is not None:
                 found.append(Seen.unpack(packed))

@@ -51,6 +51,9 @@ format = "json"
 [outputs.light_curves]
 format = "avro"
 source = "novelties"
+[outputs.whole]
+format = "json"
+source = "objects"
 """
 
 
@@ -87,7 +90,12 @@ def star(number: int, **changes: object) -> Annotation:
 
 def test_names_and_topics(config) -> None:
     """What `topics create` makes and what the probes wait for."""
-    assert delivery_names(config) == ("deliver", "deliver-novelties", "forward-lasair_rr")
+    assert delivery_names(config) == (
+        "deliver",
+        "deliver-novelties",
+        "deliver-objects",
+        "forward-lasair_rr",
+    )
     specs = {spec.name: spec for spec in delivery_topics(config)}
     assert {name: spec.partitions for name, spec in specs.items()} == {
         "t.deliver-changelog": 2,
@@ -95,6 +103,8 @@ def test_names_and_topics(config) -> None:
         "t.output.all_json": 2,
         "t.deliver-novelties-changelog": 1,
         "t.output.light_curves": 1,
+        "t.deliver-objects-changelog": 2,
+        "t.output.whole": 2,
     }
     assert specs["t.deliver-changelog"].config["cleanup.policy"] == "compact"
     assert set(specs) <= {spec.name for spec in live.wanted_topics(config)}

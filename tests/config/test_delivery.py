@@ -184,3 +184,28 @@ def test_matches_only_needs_something_to_match(tmp_path) -> None:
     assert not load(tmp_path, only, SECRETS).outputs["desc"].follow_up
     with pytest.raises(ConfigurationError, match=r"outputs.a: .*follow_up = false needs filters"):
         load(tmp_path, '[outputs.a]\nformat = "json"\nfollow_up = false\n')
+
+
+OBJECTS = """
+[filters.bright]
+mag = { max = 18 }
+[filters.novel]
+novel = true
+[outputs.a]
+format = "lasair"
+annotator = "a"
+source = "objects"
+filters = ["FILTER"]
+"""
+
+
+def test_outputs_of_whole_objects(tmp_path) -> None:
+    """Every format; but nothing that would never send anything."""
+    assert load(tmp_path, OBJECTS.replace("FILTER", "novel")).outputs["a"].source == "objects"
+    with pytest.raises(ConfigurationError, match=r"filters\.bright\.mag means a single band"):
+        load(tmp_path, OBJECTS.replace("FILTER", "bright"))
+    with pytest.raises(ConfigurationError, match=r"found combine\.enabled = false"):
+        load(tmp_path, OBJECTS.replace("FILTER", "novel") + "[combine]\nenabled = false\n")
+    reserved = '[outputs.b]\nformat = "json"\ntopic = "variables.deliver-objects-changelog"\n'
+    with pytest.raises(ConfigurationError, match="which the stages use"):
+        load(tmp_path, OBJECTS.replace("FILTER", "novel") + reserved)

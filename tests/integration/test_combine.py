@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 
 import pytest
 
 from broker_plugin.annotate.combine import CombineRule
+from broker_plugin.app import live
+from broker_plugin.app.delivery import build_deliver_stages
+from broker_plugin.config import load_config
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import encode_classification
 from broker_plugin.records.object_annotation import decode_object
 from broker_plugin.records.photometry import object_key
-from broker_plugin.runner.bus import Bus, read_partition
+from broker_plugin.runner.bus import Bus, read_partition, read_topic
 from broker_plugin.runner.changelog import replay_records
 from broker_plugin.runner.protocols import Output
+from broker_plugin.runner.topics import create_missing
 from broker_plugin.stages.combine import CombineStage
 from tests.annotate.objects import combined, of_band, withdrawn
 from tests.integration.pipeline import committed, create_topics, run_until_idle
@@ -71,3 +76,50 @@ def test_three_runs_and_a_lost_disk(kafka_bus: Bus, prefix: str, tmp_path: Path)
         assert chain[-1].bands == combined(*sent).bands
         assert chain[-1].probabilities == pytest.approx(combined(*sent).probabilities)
         assert decode_object(held[b"o/ztf/" + name.encode()]) == chain[-1]
+
+
+OUTPUTS = """
+prefix = "{prefix}"
+[kafka]
+bootstrap = "{bootstrap}"
+[topics]
+partitions = 3
+[filters.novel]
+novel = true
+[outputs.everything]
+format = "json"
+source = "objects"
+[outputs.strange]
+format = "lasair"
+annotator = "{prefix}"
+source = "objects"
+filters = ["novel"]
+"""
+
+
+def test_outputs_of_whole_objects_over_a_lost_disk(
+    kafka_bus: Bus, kafka_bootstrap: str, prefix: str, tmp_path: Path
+) -> None:
+    """One verdict an object, not one a band; who was sent a novelty is told once that it is none any more."""
+    path = tmp_path / "c.toml"
+    path.write_text(OUTPUTS.format(prefix=prefix, bootstrap=kafka_bootstrap))
+    config = load_config(path, {})
+    create_missing(kafka_bus, live.wanted_topics(config))
+    strange = [of_band(band, 1, object_id=name, p_value=0.001) for name in OBJECTS for band in "gr"]
+    usual = [of_band(band, 2, object_id=name, p_value=0.5) for name in OBJECTS[:3] for band in "gr"]
+    for batch, folder in ((strange, "one"), (usual, "two")):
+        send(kafka_bus, prefix, batch)
+        stages = [stage(prefix), *build_deliver_stages(config)]
+        run_until_idle(kafka_bus, prefix, stages, tmp_path / folder)
+
+    objects = [decode_object(message.value or b"") for message in committed(kafka_bus, prefix, "objects")]
+    everything = [json.loads(m.value or b"") for m in committed(kafka_bus, prefix, "output.everything")]
+    assert sorted(one["combined_id"] for one in everything) == sorted(one.combined_id for one in objects)
+    sent = [json.loads(message.value or b"") for message in read_topic(kafka_bus, f"anno_{prefix}")]
+    for name in OBJECTS:
+        told = [one["classdict"] for one in sent if one["objectId"] == name]
+        marked = ["filter_outcome" in one for one in told]
+        chain = [one.combined_id for one in objects if one.object_id == name]
+        assert [one["annotation_id"] for one in told] == chain[: len(told)]
+        assert marked.count(True) == (1 if name in OBJECTS[:3] else 0)
+        assert marked == sorted(marked)
