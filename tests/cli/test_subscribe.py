@@ -71,7 +71,7 @@ def test_file_of_another_kind(call: Call, results: Path) -> None:
     """Dead letters are not annotations."""
     result = call("subscribe", "--file", results / "dead-letters.avro")
     assert result.exit_code == 7
-    assert "expected one of novelty, classification" in result.stderr
+    assert "expected one of classification, novelty" in result.stderr
 
 
 def test_topic_that_does_not_exist(call: Call, bus: MemoryBus) -> None:
