@@ -31,10 +31,15 @@ def describe() -> dict[str, str]:
 
 
 def _processor() -> str:
+    """Return its name and what tells processors of one name apart, as Linux has it."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        lines = []
+    pairs = (line.partition(":") for line in reversed(lines))  # reversed: the first core counts
+    said = {key.strip(): value.strip() for key, _, value in pairs}
+    if "model name" not in said:
+        return platform.processor() or platform.machine()
+    numbers = ", ".join(f"{key} {said[key]}" for key in ("cpu family", "model", "stepping") if key in said)
+    vectors = [flag for flag in ("avx2", "avx512f") if flag in said.get("flags", "").split()]
+    return f"{said['model name']} ({', '.join(filter(None, [numbers, *vectors]))})"
