@@ -19,6 +19,7 @@ from broker_plugin.app.audit_annotations import (
     read_chains,
 )
 from broker_plugin.app.audit_model import recomputed_problems
+from broker_plugin.app.audit_objects import read_objects
 from broker_plugin.lightcurve.windows import WindowSettings
 from broker_plugin.records.codec import decode_window
 from broker_plugin.records.window import WITHDRAWAL
@@ -40,8 +41,8 @@ class AuditReport:
 
     Attributes
     ----------
-    photometry, windows, annotations, state_keys : int
-        How many were expected.
+    photometry, windows, annotations, objects, state_keys : int
+        How many were expected; of objects their combined annotations.
     problems : list of str
         One line each; empty when everything is as it must be.
     """
@@ -49,6 +50,7 @@ class AuditReport:
     photometry: int = 0
     windows: int = 0
     annotations: int = 0
+    objects: int = 0
     state_keys: int = 0
     problems: list[str] = field(default_factory=list)
 
@@ -68,6 +70,7 @@ def audit(
     scored: bool = True,
     publish: Publish = "changes",
     stage: ScoreStage | None = None,
+    combined: bool = False,
 ) -> AuditReport:
     """Compare an installation with what its photometry topic must have led to.
 
@@ -84,6 +87,8 @@ def audit(
     stage : ScoreStage, optional
         Built as the one that has run all along, model included: the annotations are computed again, too,
         with some 0.2 s a window.
+    combined : bool
+        Whether the combine stage has run to the end, too.
 
     Returns
     -------
@@ -109,6 +114,11 @@ def audit(
         _compare_annotations(bus, prefix, scorable, publish, report)
         if stage is not None:
             report.problems += recomputed_problems(bus, prefix, stage)
+    if combined:
+        whole = read_objects(bus, prefix)
+        report.objects = whole.expected.total()
+        report.compare("objects", whole.expected, whole.found)
+        report.problems += whole.problems
     return report
 
 

@@ -20,9 +20,9 @@ from broker_plugin.errors import StateMismatchError
 def audit(config: Config, *, recompute: bool) -> None:
     """Recompute everything from the photometry topic and compare it with what is there.
 
-    Every window must be there once, the revisions of each light curve must be one unbroken chain, and the
-    state must be what the photometry makes of it. Needs the whole photometry topic and an idle installation;
-    reads only. Exit code 6 if something differs.
+    Every window must be there once, the revisions of each light curve and, with combine.enabled, of each
+    object must be one unbroken chain, and the state must be what the photometry makes of it. Needs the whole
+    photometry topic and an idle installation; reads only. Exit code 6 if something differs.
     """
     from broker_plugin.app.audit import audit as compare
     from broker_plugin.app.live import kafka_bus
@@ -36,10 +36,12 @@ def audit(config: Config, *, recompute: bool) -> None:
         window_settings(config),
         publish=config.score.publish,
         stage=next((stage for stage in stages if isinstance(stage, ScoreStage)), None),
+        combined=config.combine.enabled,
     )
     if report.problems:
         raise StateMismatchError("\n  ".join(["the installation is not what it must be:", *report.problems]))
     click.echo(
         f"{report.photometry:,} photometry records led to {report.windows:,} windows, "
-        f"{report.annotations:,} annotations and {report.state_keys:,} values of state, all as they must be"
+        f"{report.annotations:,} annotations, {report.objects:,} of whole objects and "
+        f"{report.state_keys:,} values of state, all as they must be"
     )

@@ -18,7 +18,8 @@ from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import passed_on
 
-_KEYS = b"o/"
+KEYS = b"o/"
+"""What the state's keys begin with."""
 
 
 class CombineStage:
@@ -79,7 +80,7 @@ class CombineStage:
 
     def _combined(self, annotation: Annotation, partition: int, state: State) -> ObjectAnnotation | str:
         """Combine with what is held, and remember."""
-        key = _KEYS + object_key(annotation.survey, annotation.object_id)
+        key = KEYS + object_key(annotation.survey, annotation.object_id)
         packed = state.get(partition, key)
         held = None if packed is None else decode_object(packed)
         combined = combine(annotation, held, self._rule, self._code_version)

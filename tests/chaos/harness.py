@@ -51,7 +51,12 @@ QUICK = {
 }
 """Settings under which the dead are noticed within seconds, and a small load makes many commits."""
 
-_INPUT = {"accumulate": "photometry", "score": "lightcurves", "ingest": "alerts"}
+_INPUT = {
+    "accumulate": "photometry",
+    "score": "lightcurves",
+    "ingest": "alerts",
+    "combine": "classifications",
+}
 PATIENCE_SECONDS = 180.0  # for whatever happens at all; how long it takes is the machine's business
 _SLICE_SECONDS = 0.3
 _SHOWN = 4000  # characters of a worker's log in a failure
@@ -408,12 +413,13 @@ class Installation:
             checked += 1
         return checked
 
-    def check(self, *, scored: bool = False, where: str = "") -> AuditReport:
+    def check(self, *, scored: bool = False, combined: bool = False, where: str = "") -> AuditReport:
         """Audit; fail with every line of what is wrong, and with ``where`` to find it again (the seed)."""
-        report = audit(self.bus, self.prefix, self.window, scored=scored)
+        report = audit(self.bus, self.prefix, self.window, scored=scored, combined=combined)
         assert not report.problems, "\n".join([where, f"logs in {self.folder / 'logs'}", *report.problems])
         assert report.windows > 0, f"{where}: an audit of no windows proves nothing"
         assert not scored or report.annotations > 0, f"{where}: an audit of no annotations proves nothing"
+        assert not combined or report.objects > 0, f"{where}: an audit of no whole objects proves nothing"
         return report
 
 

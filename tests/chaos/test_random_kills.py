@@ -70,7 +70,7 @@ def attack(installation: Installation, plan: Plan, seed: int) -> AuditReport:
     installation.wait_until_idle(*plan.stages.split(","))
     for worker in workers:
         assert worker.terminate() == 0, worker.output[-4000:]
-    report = installation.check(scored="score" in plan.stages)
+    report = installation.check(scored="score" in plan.stages, combined="combine" in plan.stages)
     assert installation.check_caches() > 0
     return report
 
@@ -108,17 +108,19 @@ def attack_all(
 
 
 def test_a_few_random_kills(kafka_bootstrap: str, prefix: str, tmp_path: Path) -> None:
-    """One worker, and two beside each other, killed and restarted on the same or on an empty directory."""
+    """One worker, two side by side, one with every stage that has state; on the same or an empty directory."""
     plans = [
         Plan(1, 3, longest_seconds=5.0, n_objects=6),
         Plan(2, 4, longest_seconds=5.0, n_objects=6),
+        Plan(1, 3, "accumulate,score,combine", longest_seconds=5.0, n_objects=6),
     ]
-    attack_all(kafka_bootstrap, prefix, tmp_path, plans, [SEED, SEED + 1], "random kills, short")
+    seeds = [SEED + number for number in range(len(plans))]
+    attack_all(kafka_bootstrap, prefix, tmp_path, plans, seeds, "random kills, short")
 
 
 @pytest.mark.long
 def test_two_hundred_random_kills(kafka_bootstrap: str, prefix: str, tmp_path: Path) -> None:
-    """The same with one to three workers, both stages in one installation."""
-    plans = [Plan(1, 50), Plan(2, 50), Plan(3, 50), Plan(2, 50, "accumulate,score")]
+    """The same with one to three workers, every stage that has state in one installation."""
+    plans = [Plan(1, 50), Plan(2, 50), Plan(3, 50), Plan(2, 50, "accumulate,score,combine")]
     seeds = [SEED + 10 + number for number in range(len(plans))]
     attack_all(kafka_bootstrap, prefix, tmp_path, plans, seeds, "random kills")

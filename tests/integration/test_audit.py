@@ -11,6 +11,7 @@ from broker_plugin.app.stages import build_stages
 from broker_plugin.config import load_config
 from broker_plugin.lightcurve.windows import WindowSettings
 from broker_plugin.records.codec import decode_classification, decode_window, encode_classification
+from broker_plugin.records.object_annotation import decode_object, encode_object
 from broker_plugin.runner.memory import MemoryBus
 from broker_plugin.runner.protocols import Output
 from broker_plugin.stages.accumulate import AccumulateStage
@@ -123,3 +124,43 @@ def test_new_photometry_is_not_idle(installation) -> None:
 
     problems = audit(installation, "t", SETTINGS).problems
     assert any("not idle" in problem for problem in problems), problems
+
+
+@pytest.fixture
+def combining(tmp_path) -> MemoryBus:
+    """As installed, combined as well."""
+    bus = install(tmp_path, "changes")
+    run_until_idle(bus, "t", build_stages(load_config(None, {"BROKER_PLUGIN_PREFIX": "t"}), ["combine"]))
+    return bus
+
+
+def test_whole_objects_are_audited(combining) -> None:
+    """One band each: as many combined annotations as annotations."""
+    report = audit(combining, "t", SETTINGS, combined=True)
+    assert report.problems == []
+    assert report.objects == report.annotations == 3
+
+
+@pytest.mark.parametrize("what", ["repeated", "foreign", "behind"])
+def test_wrong_whole_objects_are_named(combining, what) -> None:
+    """One twice, one that no band led to, one that is not there yet."""
+    message = committed(combining, "t", "objects")[0]
+    one = decode_object(message.value)
+    producer = combining.producer()
+    if what == "behind":
+        later = committed(combining, "t", "classifications")[0]
+        annotation = replace(decode_classification(later.value), band="g", window_id="another")
+        producer.send(Output(later.topic, later.key, encode_classification(annotation, 0)))
+    else:
+        value = encode_object(replace(one, revision=one.revision + (what == "foreign")), 0)
+        producer.send(Output(message.topic, message.key, value))
+    producer.flush()
+
+    problems = audit(combining, "t", SETTINGS, scored=False, combined=True).problems
+
+    if what == "behind":
+        assert any(p.startswith("objects: 1 missing") for p in problems), problems
+        assert any("another annotation is remembered" in p for p in problems), problems
+        assert any("not idle, or not running" in p for p in problems), problems
+    else:
+        assert any(p.startswith("objects: 1 too many") for p in problems), problems
