@@ -108,7 +108,7 @@ def attack_all(
 
 
 def test_a_few_random_kills(kafka_bootstrap: str, prefix: str, tmp_path: Path) -> None:
-    """One worker, two side by side, one with every stage that has state; on the same or an empty directory."""
+    """One worker, two side by side, one with every stage that has state; on the same or an empty folder."""
     plans = [
         Plan(1, 3, longest_seconds=5.0, n_objects=6),
         Plan(2, 4, longest_seconds=5.0, n_objects=6),
