@@ -137,7 +137,8 @@ def _losses(results: Results) -> Figure:
         axes.set_xlabel("epoch")
         axes.set_ylabel(words)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    figure.axes[0].legend(frameon=False, fontsize=8)
+    labelled = figure.axes[0].get_legend_handles_labels()
+    figure.legend(*labelled, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     return figure
 
 
@@ -170,9 +171,9 @@ def _energies(results: Results) -> Figure | None:
     axes.set_yscale("log")
     for percentile, cut, style in ((80, first.novelty.at_80, ":"), (95, first.novelty.at_95, "--")):
         axes.axvline(cut.threshold, color="black", linestyle=style, label=f"{percentile} % of training")
-    axes.set_xlabel("energy")
+    axes.set_xlabel("energy; what lies beyond the ends is in the first and the last bin")
     axes.set_ylabel("fraction per unit of energy")
-    axes.legend(frameon=False)
+    figure.legend(loc="outside upper center", ncols=3, frameon=False)
     return figure
 
 
