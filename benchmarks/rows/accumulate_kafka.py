@@ -150,7 +150,8 @@ def accumulate_kafka(effort: Effort, say: Say) -> Result:
                 count = publish(home.bus, _nightly(home.photometry, n_objects, nights))
                 start, end = n_objects + count // 10, n_objects + count
                 say(f"turn {repetition + 1} of {repetitions}: {count:,} records")
-                turn, changelog = _ours(home, Stretch(f"{prefix}.accumulate", start, end), folder / "kafka")
+                stretch = Stretch(f"{prefix}.accumulate", start, end)
+                ((turn, changelog),) = _ours(home, [stretch], folder / "kafka")
                 ours.append(turn)
                 if not why_not:
                     worker = home.worker("quix", command=_quix(python, server.bootstrap, prefix, folder))
@@ -194,7 +195,7 @@ def accumulate_objects(effort: Effort, say: Say) -> Result:
                 group = f"{prefix}.accumulate"
                 ends = [size + number * counted for number in range(1, repetitions + 1)]
                 stretches = [Stretch(group, end - counted + counted // 6, end) for end in ends]
-                turns = _ours_in_a_row(home, stretches)
+                turns = [turn for turn, _ in _ours(home, stretches, Path(name) / "kafka")]
                 found.append(Line(f"{size:,} objects", OURS, "record", _cpu(turns), _wall(turns)))
     cpu = [line.cpu.median for line in found if line.cpu is not None]
     figures = [Figure(f"{sizes[-1]:,} objects over {sizes[0]:,}", cpu[-1] / cpu[0], "times", 1.25, "at most")]
@@ -223,8 +224,10 @@ def _nightly(topic: str, n_objects: int, nights: int) -> Iterator[Output]:
             yield template.record(topic, number, night)
 
 
-def _ours(home: Installation, stretch: Stretch, kafka_folder: Path) -> tuple[Turn, list[float]]:
-    """Run our worker over a stretch; counted are the changelog's bytes, as written and on Kafka's disk."""
+def _ours(
+    home: Installation, stretches: Sequence[Stretch], kafka_folder: Path
+) -> list[tuple[Turn, list[float]]]:
+    """Run our worker over stretches; counted are the changelog's bytes, as written and on Kafka's disk."""
     port = free_port()
     worker = home.worker("ours", METRICS__PORT=str(port))
 
@@ -233,16 +236,7 @@ def _ours(home: Installation, stretch: Stretch, kafka_folder: Path) -> tuple[Tur
         return [written, 1e6 * size_mb(kafka_folder / "data", f"{home.prefix}.changelog-")]
 
     try:
-        return turn_of(worker, home, stretch, counters)
-    finally:
-        worker.kill()
-
-
-def _ours_in_a_row(home: Installation, stretches: Sequence[Stretch]) -> list[Turn]:
-    """Run our worker once, over stretches that follow each other."""
-    worker = home.worker("ours")
-    try:
-        return [turn_of(worker, home, stretch)[0] for stretch in stretches]
+        return [turn_of(worker, home, stretch, counters) for stretch in stretches]
     finally:
         worker.kill()
 

@@ -20,6 +20,7 @@ from broker_plugin.app.audit_annotations import (
 )
 from broker_plugin.app.audit_model import recomputed_problems
 from broker_plugin.app.audit_objects import read_objects
+from broker_plugin.app.audit_place import place_problems
 from broker_plugin.lightcurve.windows import WindowSettings
 from broker_plugin.records.codec import decode_window
 from broker_plugin.records.window import WITHDRAWAL
@@ -162,9 +163,7 @@ def _compare_state(
         names = ", ".join(repr(key) for key in sorted(differing)[:_NAMED])
         report.problems.append(f"{where}: {len(differing)} values differ, for instance {names}")
     committed = bus.committed(f"{prefix}.accumulate", [partition])[partition]
-    stands = positions.get(partition.topic)
-    if stands != committed:
-        report.problems.append(f"{where}: the changelog stands at {stands}, the group at {committed}")
+    report.problems += place_problems(where, positions.get(partition.topic), committed)
     if (committed or 0) < (end or 0):
         report.problems.append(f"{where}: the group stands at {committed}, the topic ends at {end}: not idle")
 

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from broker_plugin.annotate.memory import KEYS, Memory, Publish, memory_key
+from broker_plugin.app.audit_place import place_problems
 from broker_plugin.records.annotation import Annotation
 from broker_plugin.records.codec import decode_classification, decode_novelty
 from broker_plugin.runner.bus import Bus, read_partition, read_topic
@@ -118,9 +119,7 @@ def memory_problems(bus: Bus, prefix: str, chains: Chains) -> Iterator[str]:
                 remembered[key] = Memory.unpack(value).published.annotation_id
         partition = Partition(windows, number)
         committed = bus.committed(f"{prefix}.score", [partition])[partition]
-        stands = positions.get(windows)
-        if stands != committed:
-            yield f"memory of partition {number}: the changelog stands at {stands}, the group at {committed}"
+        yield from place_problems(f"memory of partition {number}", positions.get(windows), committed)
     published = {memory_key(a.survey, a.object_id, a.band): a.annotation_id for a in chains.last.values()}
     differing = sorted(
         key for key in remembered.keys() | published.keys() if remembered.get(key) != published.get(key)

@@ -11,6 +11,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from broker_plugin.annotate.combine import CombineRule, combine
+from broker_plugin.app.audit_place import place_problems
 from broker_plugin.records.codec import decode_classification
 from broker_plugin.records.object_annotation import ObjectAnnotation, decode_object
 from broker_plugin.records.photometry import object_key
@@ -78,9 +79,7 @@ def _read_partition(bus: Bus, prefix: str, partition: Partition, whole: WholeObj
             f"for instance {key.removeprefix(KEYS).decode()}: {remembered.get(key)}, expected {must.get(key)}"
         )
     committed = bus.committed(f"{prefix}.combine", [partition])[partition]
-    stands = positions.get(partition.topic)
-    if stands != committed:
-        whole.problems.append(f"{where}: the changelog stands at {stands}, the group at {committed}")
+    whole.problems += place_problems(where, positions.get(partition.topic), committed)
     if (committed or 0) < end:
         whole.problems.append(
             f"{where}: the group stands at {committed}, the topic ends at {end}: not idle, or not running "

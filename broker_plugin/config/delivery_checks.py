@@ -10,6 +10,7 @@ from broker_plugin.config.root import Config
 from broker_plugin.filters import OF_ONE_BAND, unknown_classes
 from broker_plugin.outputs.elasticc import load_taxonomy, shipped_taxonomy
 from broker_plugin.runner.topics import plan_topics
+from broker_plugin.stages.deliver import DELIVER_NAMES
 
 Key = tuple[str, ...]
 
@@ -55,7 +56,7 @@ def _unknown_filters(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
 def _shared_topics(config: Config) -> Iterator[tuple[tuple[Key, ...], str]]:
     """Find topics with two writers: two formats in one topic would be readable by nobody."""
     reserved = {spec.name for spec in plan_topics(config.prefix)}
-    reserved |= {config.topic(f"deliver{which}-changelog") for which in ("", "-novelties", "-objects")}
+    reserved |= {config.topic(f"{name}-changelog") for name in DELIVER_NAMES.values()}
     if config.source.bootstrap in (None, config.kafka.bootstrap):
         reserved |= set(config.source_topics)
     writers = defaultdict(list)

@@ -129,7 +129,6 @@ class ElasticcFormat:
         """
         annotation = publication.annotation
         alert_id = _long(annotation.alert_id)
-        name = f"{annotation.model_name} {annotation.model_version}"
         combined = publication.combined
         parameters = {
             "annotation_id": publication.identity,
@@ -149,7 +148,9 @@ class ElasticcFormat:
             "brokerIngestTimestamp": publication.consumed_at_ms,
             "brokerName": self.broker_name,
             "brokerVersion": annotation.code_version,
-            "classifierName": name if combined is None else OF_OBJECTS,
+            "classifierName": OF_OBJECTS
+            if combined
+            else f"{annotation.model_name} {annotation.model_version}",
             "classifierParams": json.dumps(
                 marked(parameters, publication.no_longer_passes), separators=(",", ":")
             ),

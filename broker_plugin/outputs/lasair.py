@@ -221,10 +221,8 @@ def class_dictionary(annotation: Annotation) -> dict[str, Any]:
         "novel": annotation.novel,
         "energy": _number(annotation.energy, 3),
         "energy_percentile": _number(annotation.energy_percentile, 2),
-        "p_value": None if annotation.p_value is None else _number(annotation.p_value, 5),
-        "period_days": None
-        if annotation.period.value_days is None
-        else _number(annotation.period.value_days, 8),
+        "p_value": _optional(annotation.p_value, 5),
+        "period_days": _optional(annotation.period.value_days, 8),
         "mean_mag": _number(annotation.mean_mag, 3),
         "n_epochs": annotation.n_epochs_total,
         "last_epoch_mjd": _number(annotation.last_epoch_mjd, 5),
@@ -243,15 +241,15 @@ def object_dictionary(combined: ObjectAnnotation) -> dict[str, Any]:
         "class": _plain(combined.predicted_class),
         "probabilities": {_plain(name): round(p, 4) for name, p in combined.probabilities.items()},
         "novel": combined.novel,
-        "p_value": None if combined.p_value is None else _number(combined.p_value, 5),
-        "period_days": None if combined.period_days is None else _number(combined.period_days, 8),
+        "p_value": _optional(combined.p_value, 5),
+        "period_days": _optional(combined.period_days, 8),
         "period_agreement": _plain(combined.period_agreement),
         "bands": {
             _plain(band.band): {
                 "class": _plain(band.predicted_class),
                 "novel": band.novel,
-                "p_value": None if band.p_value is None else _number(band.p_value, 5),
-                "period_days": None if band.period_days is None else _number(band.period_days, 8),
+                "p_value": _optional(band.p_value, 5),
+                "period_days": _optional(band.period_days, 8),
                 "mean_mag": _number(band.mean_mag, 3),
                 "n_epochs": band.n_epochs_total,
                 "last_epoch_mjd": _number(band.last_epoch_mjd, 5),
@@ -275,3 +273,7 @@ def _number(value: float, digits: int) -> float:
         msg = f"{value} in an annotation has no JSON form"
         raise ValueError(msg)
     return round(value, digits)
+
+
+def _optional(value: float | None, digits: int) -> float | None:
+    return None if value is None else _number(value, digits)
