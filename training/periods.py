@@ -132,6 +132,8 @@ def search_digest(settings: PeriodSettings | None = None) -> str:
     for entry in sorted(package.iterdir(), key=lambda entry: entry.name):
         if entry.name.endswith(".py"):
             digest.update(_code_of(entry.read_text()).encode())
+        elif entry.name.endswith(".json"):
+            digest.update(entry.read_bytes())
     return digest.hexdigest()[:12]
 
 

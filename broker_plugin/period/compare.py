@@ -8,6 +8,8 @@ import numpy as np
 
 from broker_plugin.period.candidates import SIDEREAL_DAY, Candidates
 from broker_plugin.period.harmonics import ComplexArray, fit_on_circle, unit_circle
+from broker_plugin.period.light_curve import LightCurve
+from broker_plugin.period.scatter import absolute_residual, folded_scatter
 from broker_plugin.records.epoch import FloatArray
 
 _LONG_FREQUENCY = (
@@ -24,26 +26,10 @@ _LUNAR_MONTH = 29.530589  # days, synodic
 _COARSE_OFFSETS = np.array([-0.1, -0.05, 0.0, 0.05, 0.1])  # of the inverse baseline
 _FINE_OFFSETS: FloatArray = np.arange(-3.0, 4.0) * np.float64(0.02)
 _COARSE_HARMONICS = 3
+_LEADERS = 16  # the right one is hardly ever behind them
+_SCATTER_WEIGHT = 0.5
 RESOLUTION = 0.15
 """Frequencies closer than this part of the inverse baseline are one."""
-
-
-@dataclass(frozen=True, slots=True)
-class LightCurve:
-    """A light curve made ready: times from its first epoch, standardised magnitudes, relative weights.
-
-    Attributes
-    ----------
-    time_days, values, errors, weights : ndarray, shape (n,), float64
-        ``values`` have weighted mean 0 and variance 1; weights sum to one.
-    baseline_days : float
-    """
-
-    time_days: FloatArray
-    values: FloatArray
-    errors: FloatArray
-    weights: FloatArray
-    baseline_days: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +50,29 @@ def compare(
 ) -> Comparison:
     """Refine the candidates within ``limits`` (cycles per day) and rank them, each frequency once.
 
-    The score is the Bayesian information criterion of the best series of 1..H harmonics, plus twice the
-    logarithm of the frequency (the number of trial frequencies grows with it: a prior flat in log
-    frequency), plus a penalty for frequencies that the sky and the clock make by themselves. A series may
-    have at most one harmonic for each two cycles observed, for each four beyond 50 days.
+    The criterion is the Bayesian one of the best series of 1..H harmonics, plus twice the logarithm of the
+    frequency (the number of trial frequencies grows with it: a prior flat in log frequency), plus a penalty
+    for frequencies that the sky and the clock make by themselves. A series may have at most one harmonic
+    for each two cycles observed, for each four beyond 50 days. The leaders are then ranked by a mean of
+    three: the criterion, the same of absolute residuals, and the scatter of the fold about its running
+    median, the last with half the weight; see :mod:`broker_plugin.period.scatter`.
     """
-    frequencies, scores = _scan(curve, candidates.frequencies, _COARSE_OFFSETS, _COARSE_HARMONICS, limits)
-    order = np.argsort(scores, kind="stable")[:finalists]
+    frequencies, criterion, _ = _scan(
+        curve, candidates.frequencies, _COARSE_OFFSETS, _COARSE_HARMONICS, limits
+    )
+    order = np.argsort(criterion, kind="stable")[:finalists]
     kinds = [candidates.kinds[i] for i in order]
-    frequencies, scores = _scan(curve, frequencies[order], _FINE_OFFSETS, n_harmonics, limits)
-    order = _distinct(frequencies, np.argsort(scores, kind="stable"), RESOLUTION / curve.baseline_days)
-    return Comparison(frequencies[order], scores[order], tuple(kinds[i] for i in order))
+    frequencies, criterion, harmonics = _scan(curve, frequencies[order], _FINE_OFFSETS, n_harmonics, limits)
+    leaders = _distinct(frequencies, np.argsort(criterion, kind="stable"), RESOLUTION / curve.baseline_days)
+    leaders = leaders[:_LEADERS]
+    n = len(curve.time_days)
+    frequencies, criterion, harmonics = frequencies[leaders], criterion[leaders], harmonics[leaders]
+    absolute = n * np.log(absolute_residual(curve, frequencies, harmonics)) + harmonics * np.log(n)
+    scatter = n * np.log(folded_scatter(curve, frequencies))
+    # n ln(deviation) each: the criterion, of variances, is two of them, and so is the mean.
+    scores = 2.0 * (criterion + absolute + _SCATTER_WEIGHT * scatter) / (3.0 + _SCATTER_WEIGHT)
+    order = np.argsort(scores, kind="stable")
+    return Comparison(frequencies[order], scores[order], tuple(kinds[leaders[i]] for i in order))
 
 
 def _distinct(frequencies: FloatArray, order: np.ndarray, resolution: float) -> np.ndarray:
@@ -95,8 +93,8 @@ def _scan(
     offsets: FloatArray,
     n_harmonics: int,
     limits: tuple[float, float],
-) -> tuple[FloatArray, FloatArray]:
-    """Return for each frequency the best one near it, and its score."""
+) -> tuple[FloatArray, FloatArray, np.ndarray]:
+    """Return for each frequency the best one near it, its criterion, and the number of its harmonics."""
     n = len(curve.time_days)
     trial, circle = _near(curve, frequencies, offsets / curve.baseline_days, limits)
     fits = fit_on_circle(circle.reshape(trial.size, n), curve.values, curve.weights, n_harmonics)
@@ -104,6 +102,7 @@ def _scan(
     harmonics = np.arange(1, n_harmonics + 1)
     criterion = n * np.log(residual) + 2 * harmonics * np.log(n)
     criterion[np.broadcast_to(harmonics > _allowed(trial, curve)[:, :, None], criterion.shape)] = np.inf
+    number = criterion.argmin(axis=2) + 1
     criterion = criterion.min(axis=2)
     best = criterion.argmin(axis=1)
     rows = np.arange(len(frequencies))
@@ -111,7 +110,7 @@ def _scan(
     dominant = _dominant_harmonic(residual[rows, best])
     suspect = is_distrusted(chosen) | is_distrusted(dominant * chosen)
     distrust = np.where(suspect, -n * np.log(_DISTRUST), 0.0)
-    return chosen, criterion[rows, best] + 2.0 * np.log(chosen) + distrust
+    return chosen, criterion[rows, best] + 2.0 * np.log(chosen) + distrust, number[rows, best]
 
 
 def _near(

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.period.candidates import shortlist
-from broker_plugin.period.compare import Comparison, LightCurve, compare
+from broker_plugin.period.compare import Comparison, compare
 from broker_plugin.period.doubling import settle_double
+from broker_plugin.period.light_curve import LEAST_EPOCHS, LightCurve, prepare
 from broker_plugin.period.settings import PeriodSettings
 from broker_plugin.period.significance import log10_false_alarm
 from broker_plugin.period.spectrum import Grid, frequency_grid, one_term_power
@@ -19,11 +21,21 @@ from broker_plugin.records.annotation import PeriodCandidate, PeriodReport
 from broker_plugin.records.epoch import FloatArray
 
 METHOD = "lomb-scargle+harmonics"
-_LEAST_EPOCHS = 10
 _REPORTED = 8
 _TOGETHER = 4  # light curves that one thread searches in a row
 
 _Column = npt.NDArray[np.floating]
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """A light curve's frequencies before the choice between P and 2P; ``limits`` in cycles per day."""
+
+    curve: LightCurve
+    grid: Grid
+    limits: tuple[float, float]
+    comparison: Comparison
+    highest_power: float
 
 
 def find_periods(
@@ -86,48 +98,40 @@ def find_period(
     TypeError
         For times that are not float64: MJD in float32 is off by minutes.
     """
-    times = np.asarray(time_mjd)
-    if times.dtype != np.float64:
-        msg = f"times are {times.dtype}, not float64: MJD in float32 is off by up to 5.6 minutes"
-        raise TypeError(msg)
-    magnitudes, errors = np.asarray(mag, dtype=np.float64), np.asarray(magerr, dtype=np.float64)
-    curve, mag_scale = _prepare(times, magnitudes, errors)
-    if mag_scale == 0.0:
-        return _nothing(curve.baseline_days)
-    grid = frequency_grid(curve.baseline_days, settings)
-    if grid.size < _LEAST_EPOCHS:
-        return _nothing(curve.baseline_days)
-    power = one_term_power(curve.time_days, curve.values, curve.errors, grid)
-    candidates = shortlist(power, grid, settings.peaks, curve.baseline_days)
-    if not len(candidates.frequencies):
-        return _nothing(curve.baseline_days)
-    limits = (grid.first * grid.step, (grid.first + grid.size - 1) * grid.step)
-    ranked = compare(curve, candidates, settings.finalists, settings.n_harmonics, limits)
-    comparison = settle_double(curve, ranked, limits)
+    ranked = rank_frequencies(time_mjd, mag, magerr, settings)
+    if isinstance(ranked, LightCurve):
+        return _nothing(ranked.baseline_days)
+    comparison = settle_double(ranked.curve, ranked.comparison, ranked.limits)
+    curve, grid = ranked.curve, ranked.grid
     false_alarm = log10_false_alarm(
-        float(power.max()), curve.time_days, curve.weights, (grid.first + grid.size) * grid.step
+        ranked.highest_power, curve.time_days, curve.weights, (grid.first + grid.size) * grid.step
     )
     return _report(comparison, false_alarm, grid, settings)
 
 
-def _prepare(time: FloatArray, mag: FloatArray, magerr: FloatArray) -> tuple[LightCurve, float]:
-    """Return the standardised light curve and its standard deviation, 0 when there is nothing to search."""
-    good = np.isfinite(time) & np.isfinite(mag)
-    time, mag, magerr = time[good], mag[good], magerr[good]
-    order = np.argsort(time, kind="stable")
-    time, mag, magerr = time[order], mag[order], magerr[order]
-    baseline = float(time[-1] - time[0]) if len(time) else 0.0
-    usable = np.isfinite(magerr) & (magerr > 0)
-    typical = float(np.median(magerr[usable])) if usable.any() else 1.0
-    errors = np.hypot(np.where(usable, magerr, typical), typical)
-    weights = errors**-2
-    weights /= weights.sum() if len(weights) else 1.0
-    centred = mag - float(np.sum(weights * mag))
-    scale = float(np.sqrt(np.sum(weights * centred**2)))
-    searchable = len(np.unique(time)) >= _LEAST_EPOCHS and scale > 1e-6 * max(1.0, float(np.abs(mag).max()))
-    if not searchable:
-        return LightCurve(time, centred, errors, weights, baseline), 0.0
-    return LightCurve(time - time[0], centred / scale, errors, weights, baseline), scale
+def rank_frequencies(
+    time_mjd: FloatArray, mag: _Column, magerr: _Column, settings: PeriodSettings
+) -> Ranked | LightCurve:
+    """Do what :func:`find_period` does, but for the choice between a period and twice that.
+
+    Returns
+    -------
+    Ranked or LightCurve
+        The prepared light curve alone where it shows nothing.
+    """
+    curve = prepare(time_mjd, mag, magerr)
+    if curve.scale_mag == 0.0:
+        return curve
+    grid = frequency_grid(curve.baseline_days, settings)
+    if grid.size < LEAST_EPOCHS:
+        return curve
+    power = one_term_power(curve.time_days, curve.values, curve.errors, grid)
+    candidates = shortlist(power, grid, settings.peaks, curve.baseline_days)
+    if not len(candidates.frequencies):
+        return curve
+    limits = (grid.first * grid.step, (grid.first + grid.size - 1) * grid.step)
+    comparison = compare(curve, candidates, settings.finalists, settings.n_harmonics, limits)
+    return Ranked(curve, grid, limits, comparison, float(power.max()))
 
 
 def _nothing(baseline_days: float) -> PeriodReport:

@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker_plugin.period import PeriodSettings, find_period, find_periods
-from broker_plugin.period.compare import LightCurve, _near
+from broker_plugin.period.compare import _near
 from broker_plugin.period.harmonics import unit_circle
+from broker_plugin.period.light_curve import LightCurve
 from broker_plugin.period.nonuniform import padded_size, trigonometric_sums
 from tests.period.curves import SETTINGS, night_times, observe, rr_lyrae
 
@@ -42,7 +43,7 @@ def test_padding_is_even_and_small(size) -> None:
 def test_trial_frequencies_about_others_and_at_the_limits() -> None:
     """Products of cosines equal cosines of sums; a trial beyond the search's limits stands at the limit."""
     time = night_times(np.random.default_rng(4)) - 58000
-    curve = LightCurve(time, time, time, time, float(np.ptp(time)))
+    curve = LightCurve(time, time, time, time, float(np.ptp(time)), 1.0)
     frequencies, offsets = np.array([0.0101, 3.3, 33.3]), np.array([-0.01, 0.0, 0.01])
 
     trial, circle = _near(curve, frequencies, offsets, (0.01, 33.305))

@@ -1,4 +1,4 @@
-"""Verbs that prepare data: collect, simulate, add-labels, prepare."""
+"""Verbs that prepare data: collect, simulate, add-labels, prepare, two-minima."""
 
 from __future__ import annotations
 
@@ -76,3 +76,27 @@ def add_labels(data: Path, labels: tuple[Path, ...], out: Path) -> None:
     click.echo(
         f"{out}: {done.stars} stars and {done.added} labelled light curves ({done.superseded} superseded)"
     )
+
+
+@click.command()
+@options.data
+@click.option("--out", type=options.FILE, required=True, help="File to write: what the search reads.")
+@click.option("--column", default="period", show_default=True, help="The stars' periods in the data.")
+@click.option("--bar", default=0.6, show_default=True, help="Log odds from which a period is doubled.")
+@options.processes
+def two_minima(data: Path, out: Path, column: str, bar: float, processes: int) -> None:
+    """Learn from labelled stars when the period search doubles a period, and say how often that is right.
+
+    The search reads broker_plugin/period/two_minima.json. Every found period depends on it: models and
+    calibrations belong to the search that they were made with.
+    """
+    from training.two_minima import collect_pairs, fit_decision
+
+    table = read_windows(data)
+    pairs = collect_pairs(table, column, processes=processes, progress=options.to_stderr)
+    source = f"{data.name}, sha256 {table.data_digest[:12]}, {len(pairs.label)} windows"
+    decision, judged = fit_decision(pairs, bar, source)
+    out.write_text(decision.to_json())
+    click.echo("right on stars not fitted on, of windows with P or P/2 found:")
+    for name, count, right in judged.by_class:
+        click.echo(f"{name:6}{count:7d}{right:8.3f}")

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from broker_plugin.errors import BrokerPluginError
-from training.cli.data import add_labels, collect, prepare, simulate
+from training.cli.data import add_labels, collect, prepare, simulate, two_minima
 from training.cli.experiment import fit_features, reproduce
 from training.cli.judge import calibrate, evaluate
 from training.cli.model import export, fit, import_published
@@ -36,6 +36,6 @@ def main() -> None:
 
 for verb in (
     *(collect, simulate, add_labels, prepare, fit, export, evaluate, calibrate),
-    *(reproduce, fit_features, import_published),
+    *(reproduce, fit_features, import_published, two_minima),
 ):
     main.add_command(verb)
