@@ -144,7 +144,7 @@ def _report(comparison: Comparison, false_alarm: float, grid: Grid, settings: Pe
     method = f"{METHOD} (P > {shortest_days:.4f} d)" if grid.cut else METHOD
     best = float(1.0 / comparison.frequencies[0])
     candidates = tuple(
-        PeriodCandidate(float(1.0 / frequency), float(score), kind)
+        PeriodCandidate(float(1.0 / frequency), -float(score), kind)  # published: higher is better
         for frequency, score, kind in zip(
             comparison.frequencies[:_REPORTED], comparison.scores, comparison.kinds, strict=False
         )

@@ -29,7 +29,7 @@ _RETURNING = frozenset({"model", "epochs"})
 
 @dataclass(frozen=True, slots=True)
 class PeriodCandidate:
-    """A period that the search compared, kept so that a reader can disagree."""
+    """A period that the search compared, kept so that a reader can disagree; a higher score is better."""
 
     period_days: float
     score: float

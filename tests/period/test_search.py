@@ -199,3 +199,19 @@ def test_no_candidate_twice():
         assert len(frequencies) >= 5
         apart = np.abs(frequencies[:, None] - frequencies) + np.eye(len(frequencies))
         assert apart.min() > 0.1 / (time[-1] - time[0])
+
+
+def test_candidates_are_published_best_first_and_higher_is_better():
+    """As the schema says; the period itself is the first of them."""
+    rng = np.random.default_rng(21)
+    time = night_times(rng)
+    for shape, period_days in ((contact_binary, 0.3671), (rr_lyrae, 0.5678)):
+        mag, err = observe(rng, shape, period_days, time)
+
+        report = find_period(time, mag, err, SETTINGS)
+
+        scores = [candidate.score for candidate in report.candidates]
+        assert len(scores) == 8
+        assert scores == sorted(scores, reverse=True)
+        assert scores[0] > scores[-1]
+        assert report.candidates[0].period_days == report.fold_days
