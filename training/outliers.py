@@ -18,10 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.period import PeriodSettings
+from broker_plugin.period.digest import search_digest
 from broker_plugin.period.harmonics import fit_harmonics
 from broker_plugin.period.search import find_period
 from broker_plugin.records.epoch import Float32Array, FloatArray
-from training.periods import search_digest
 from training.windows import WindowTable
 
 Progress = Callable[[str], None]

@@ -6,19 +6,17 @@ period never outlives the code that found it. An interrupted run goes on where i
 
 from __future__ import annotations
 
-import ast
-import hashlib
-import importlib.resources
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from broker_plugin.errors import InputError
+from broker_plugin.period.digest import search_digest
 from broker_plugin.period.search import find_period
 from broker_plugin.period.settings import PeriodSettings
 from broker_plugin.records.epoch import FloatArray
@@ -120,36 +118,6 @@ def _kept(table: WindowTable, wanted: npt.NDArray[np.int64], path: Path) -> Fold
         msg = f"{path}: {missing} windows have no period yet; let 'python -m training prepare' finish"
         raise InputError(msg)
     return FoldPeriods(periods, SEARCH, search)
-
-
-def search_digest(settings: PeriodSettings | None = None) -> str:
-    """Return a short digest of the search: the code of its package and its settings.
-
-    Comments, docstrings, layout and imports do not count: they find no other period.
-    """
-    digest = hashlib.sha256(repr(sorted(asdict(settings or PeriodSettings()).items())).encode())
-    package = importlib.resources.files("broker_plugin.period")
-    for entry in sorted(package.iterdir(), key=lambda entry: entry.name):
-        if entry.name.endswith(".py"):
-            digest.update(_code_of(entry.read_text()).encode())
-        elif entry.name.endswith(".json"):
-            digest.update(entry.read_bytes())
-    return digest.hexdigest()[:12]
-
-
-def _code_of(source: str) -> str:
-    """Return Python code without comments, docstrings and imports, in one layout."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [  # type: ignore[attr-defined]
-                statement
-                for statement in body
-                if not isinstance(statement, ast.Import | ast.ImportFrom)
-                and not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant))
-            ]
-    return ast.unparse(tree)
 
 
 def _searched(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -19,12 +20,15 @@ from broker_plugin.decode.schema_sources import BundledSchemas, DirectorySchemas
 from broker_plugin.lightcurve.windows import WindowSettings
 from broker_plugin.model import RuntimeName, bundle_path, open_scorer
 from broker_plugin.period import PeriodSettings
+from broker_plugin.period.digest import another_search
 from broker_plugin.photometry.cuts import QualityCuts
 from broker_plugin.runner.protocols import Stage
 from broker_plugin.stages.accumulate import AccumulateStage
 from broker_plugin.stages.combine import CombineStage
 from broker_plugin.stages.ingest import IngestStage
 from broker_plugin.stages.score import ScoreStage
+
+logger = logging.getLogger(__name__)
 
 STAGE_NAMES = ("ingest", "accumulate", "score", "combine")
 
@@ -114,6 +118,8 @@ def _score(config: Config, clock: Callable[[], float], *, shadow: bool = False) 
     threads = chosen.threads or os.cpu_count() or 1
     scorer = open_scorer(path, runtime, threads=threads, batch_size=chosen.batch_size)
     manifest = scorer.bundle.manifest
+    if other := another_search(manifest.provenance.search_digest):
+        logger.warning("model %s %s: %s", manifest.name, manifest.version, other)
     known = known_stars(config)
     return ScoreStage(
         config.shadow_prefix if shadow else config.prefix,

@@ -9,7 +9,8 @@ import pytest
 
 from broker_plugin.errors import InputError
 from broker_plugin.period import PeriodSettings, find_period
-from training.periods import periods_for, search_digest
+from broker_plugin.period.digest import search_digest
+from training.periods import periods_for
 from training.windows import read_windows
 
 
@@ -65,7 +66,7 @@ def test_a_column_of_periods(data: Path, tmp_path: Path) -> None:
 
 def test_the_digest_follows_the_code_and_not_its_dress() -> None:
     """A comment, a docstring, an import or a line break finds no other period; a number may."""
-    from training.periods import _code_of
+    from broker_plugin.period.digest import _code_of
 
     plain = "def f(x):\n    return x * 2\n"
     dressed = (

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from broker_plugin.period import PeriodSettings
+from broker_plugin.period.digest import search_digest
 from training.period_recovery import every, read_samples, recovery_of_astropy, recovery_of_search
-from training.periods import SEARCH, search_digest
+from training.periods import SEARCH
 from training.reproduce.actions import (
     BASELINES,
     CATALOGUE_EVALUATION,
