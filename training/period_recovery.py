@@ -23,8 +23,10 @@ Progress = Callable[[str], None]
 
 _WINDOW = 200
 _COLUMNS = ["superclass", "period", "hjd", "mag", "magerr"]
-_NEAR = 0.01
 OURS = "this search"
+NEAR = 0.01
+"""A period is right within this part of the reference."""
+
 FALSE_ALARM_LEVELS = (0.5, 0.1, 0.05, 0.01, 0.001)
 
 
@@ -173,7 +175,7 @@ def _recovery(
     superclass: str, method: str, ratios: list[float], seconds: list[float], significant: float | None
 ) -> Recovery:
     ratio = np.array(ratios)
-    near = {factor: float(np.mean(np.abs(ratio / factor - 1) < _NEAR)) for factor in (1.0, 0.5, 2.0)}
+    near = {factor: float(np.mean(np.abs(ratio / factor - 1) < NEAR)) for factor in (1.0, 0.5, 2.0)}
     return Recovery(
         superclass=superclass,
         method=method,

@@ -25,11 +25,11 @@ from broker_plugin.period.search import rank_frequencies
 from broker_plugin.period.settings import PeriodSettings
 from broker_plugin.period.two_minima import MARKS, Decision, marks_of
 from broker_plugin.records.epoch import Float32Array, FloatArray
+from training.period_recovery import NEAR
 from training.windows import NOVEL_LABEL, WindowTable
 
 Progress = Callable[[str], None]
 
-_NEAR = 0.01
 _CLASS_POWER = 0.35
 _PENALTY = 0.05  # scikit-learn's C
 _CLIP = (0.005, 0.995)  # quantiles of each mark
@@ -53,13 +53,6 @@ class Pairs:
     doubled: npt.NDArray[np.bool_]
     label: npt.NDArray[np.int64]
     group: npt.NDArray[np.int64]
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """How often the decision is right on stars that it was not fitted on: (class, pairs, fraction)."""
-
-    by_class: tuple[tuple[str, int, float], ...]
 
 
 def collect_pairs(
@@ -96,8 +89,17 @@ def collect_pairs(
     return Pairs(marks[kept], side[kept] == 1, table.label[index], table.group[index])
 
 
-def fit_decision(pairs: Pairs, bar: float, source: str) -> tuple[Decision, Judged]:
-    """Fit the decision on all pairs, and judge it by fits on four fifths of the groups each."""
+def fit_decision(
+    pairs: Pairs, bar: float, source: str
+) -> tuple[Decision, tuple[tuple[str, int, float], ...]]:
+    """Fit the decision on all pairs, and judge it by fits on four fifths of the groups each.
+
+    Returns
+    -------
+    Decision
+    tuple of (str, int, float)
+        Class, its pairs, and the fraction of them that is right on stars that were not fitted on.
+    """
     known = np.bincount(pairs.label, minlength=len(CLASSES))
     weight: FloatArray = known[pairs.label].astype(np.float64) ** (_CLASS_POWER - 1.0)
     fit = partial(_fit, bar=bar, source=source)
@@ -110,7 +112,7 @@ def fit_decision(pairs: Pairs, bar: float, source: str) -> tuple[Decision, Judge
         for i, name in enumerate(CLASSES)
         if known[i]
     )
-    return fit(pairs.marks, pairs.doubled, weight), Judged(judged)
+    return fit(pairs.marks, pairs.doubled, weight), judged
 
 
 def _fit(
@@ -159,7 +161,7 @@ def _pairs_of_block(
         if winner < LONG_FREQUENCY:
             continue
         pair = pair_about(ranked.curve, winner, ranked.limits)
-        near = [abs(1.0 / (one.frequency * period) - 1.0) < _NEAR for one in (pair.short, pair.double)]
+        near = [abs(1.0 / (one.frequency * period) - 1.0) < NEAR for one in (pair.short, pair.double)]
         if pair.may_double and any(near):
             marks[row], side[row] = marks_of(ranked.curve, pair.short, pair.double), near.index(True)
     return marks, side

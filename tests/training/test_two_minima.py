@@ -40,7 +40,7 @@ def _run(*arguments: object):
 
 def test_a_decision_is_learned_judged_and_written(stars: Path, tmp_path: Path) -> None:
     """Shapes this different are told apart on stars that the fit did not see."""
-    out = tmp_path / "decision.json"
+    out = tmp_path / "made" / "decision.json"
 
     result = _run("--data", stars, "--out", out, "--bar", 0.0, "--processes", 2)
 

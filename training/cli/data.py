@@ -92,11 +92,12 @@ def two_minima(data: Path, out: Path, column: str, bar: float, processes: int) -
     """
     from training.two_minima import collect_pairs, fit_decision
 
+    out.parent.mkdir(parents=True, exist_ok=True)
     table = read_windows(data)
     pairs = collect_pairs(table, column, processes=processes, progress=options.to_stderr)
     source = f"{data.name}, sha256 {table.data_digest[:12]}, {len(pairs.label)} windows"
     decision, judged = fit_decision(pairs, bar, source)
     out.write_text(decision.to_json())
     click.echo("right on stars not fitted on, of windows with P or P/2 found:")
-    for name, count, right in judged.by_class:
+    for name, count, right in judged:
         click.echo(f"{name:6}{count:7d}{right:8.3f}")
