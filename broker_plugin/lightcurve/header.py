@@ -76,7 +76,8 @@ class BandHeader:
 
     def pack(self) -> bytes:
         """Return the bytes of the state value."""
-        fixed = _FIXED.pack(
+        flat = [number for chunk in self.chunk_counts for number in chunk]
+        packed = _layout(len(self.chunk_counts)).pack(
             _WITH_WITHDRAWALS if self.withdrawn_counts else _LAYOUT,
             self.ra,
             self.dec,
@@ -87,8 +88,8 @@ class BandHeader:
             self.window_digest,
             self.chunk_end_mjd,
             len(self.chunk_counts),
+            *flat,
         )
-        packed = fixed + b"".join([_CHUNK.pack(*chunk) for chunk in self.chunk_counts])
         if not self.withdrawn_counts:
             return packed
         withdrawn = b"".join(_CHUNK.pack(*chunk) for chunk in self.withdrawn_counts)
@@ -127,6 +128,11 @@ def packed_epochs(data: bytes) -> int:
     n_expired, n_chunks = _FIXED_COUNTS.unpack_from(data)
     n_held: int = sum(_counts(n_chunks).unpack_from(data, _FIXED.size))
     return n_held + int(n_expired)
+
+
+@lru_cache(maxsize=256)
+def _layout(n_chunks: int) -> struct.Struct:
+    return struct.Struct(str(_FIXED.format) + _CHUNK.format.lstrip("<") * n_chunks)
 
 
 @lru_cache(maxsize=256)

@@ -24,6 +24,7 @@ MOST = 256
 """Epochs of a chunk and a packet together beyond which numpy is faster."""
 
 _EPOCH = struct.Struct("<dffqB")  # as EPOCH_DTYPE
+_TIME = struct.Struct("<d")
 _ORIGIN_AT = EPOCH_BYTES - 1
 _TIMES_KEPT = 512  # compiled formats, one for each number of epochs
 
@@ -99,6 +100,8 @@ def merge_plain(held: bytes, incoming: PlainEpochs) -> PlainMerge | None:
     incoming : PlainEpochs
         In time order, at least one.
     """
+    if _is_all_after(held, incoming):
+        return PlainMerge(held + incoming.packed, incoming.packed, len(incoming.slots))
     times = _times(len(held) // EPOCH_BYTES).unpack(held)
     # Epochs well before the packet's stay as they are; two slots are left for rounding and for the neighbour.
     first = bisect_left(times, (incoming.slots[0] - 2) * SAME_EXPOSURE_DAYS)
@@ -125,6 +128,15 @@ def merge_plain(held: bytes, incoming: PlainEpochs) -> PlainMerge | None:
     alone = not any(near in position or near in changed for slot in new for near in (slot - 1, slot + 1))
     n_more = len(new) if alone else _exposures(slots) - _exposures(held_slots)
     return PlainMerge(before + kept, new_epochs, n_more)
+
+
+def _is_all_after(held: bytes, incoming: PlainEpochs) -> bool:
+    """Return whether every epoch is an exposure of its own that begins after the chunk, as live ones do."""
+    if held:
+        (last,) = _TIME.unpack_from(held, len(held) - EPOCH_BYTES)
+        if incoming.slots[0] - round(last / SAME_EXPOSURE_DAYS) <= 1:
+            return False
+    return all(later - earlier > 1 for earlier, later in pairwise(incoming.slots))
 
 
 def _changed(

@@ -7,6 +7,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from broker_plugin.lightcurve.colors import band_means
 from broker_plugin.lightcurve.header import BandHeader, packed_epochs
@@ -22,6 +23,8 @@ from broker_plugin.runner.protocols import Message, Observation, Output, State, 
 from broker_plugin.stages.dead_letters import PutAside
 from broker_plugin.stages.tally import Tally
 from broker_plugin.stages.timing import Headers, passed_on
+
+_ORIGINS = {int(origin): origin.name.lower() for origin in Origin}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +109,9 @@ class AccumulateStage:
         if update is None:
             return []
         for origin in update.added["origin"].tolist() if len(update.added) else ():
-            labels = {"survey": photometry.survey, "band": band, "origin": Origin(origin).name.lower()}
-            tally.count("epochs_added_total", **labels)
-        tally.count("epochs_duplicate_total", update.n_repeated, survey=photometry.survey)
+            tally.count("epochs_added_total", band=band, origin=_ORIGINS[origin], survey=photometry.survey)
+        if update.n_repeated:
+            tally.count("epochs_duplicate_total", update.n_repeated, survey=photometry.survey)
         if update.n_expired:
             tally.count("epochs_expired_total", update.n_expired, survey=photometry.survey)
         _count_objects(update, tally)
@@ -168,6 +171,7 @@ PROGRESS_BUCKETS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.995, 1.5, 2.5, 5.0, math.
 """Upper limits of n/200 in the histogram of light curves; 0.995 is 199 epochs, the most that still wait."""
 
 
+@lru_cache(maxsize=4096)
 def progress_bucket(n_epochs: int) -> str:
     """Return the bucket of a light curve with so many epochs, as its label."""
     return repr(PROGRESS_BUCKETS[bisect_left(PROGRESS_BUCKETS, n_epochs / WINDOW_EPOCHS)])
@@ -186,5 +190,6 @@ def _count_objects(update: Update, tally: Tally) -> None:
     if update.is_new:
         tally.count("objects", 1, state="waiting")
     became_ready = int(now >= WINDOW_EPOCHS) - int(was >= WINDOW_EPOCHS)  # -1 after a withdrawal
-    tally.count("objects", -became_ready, state="waiting")
-    tally.count("objects", became_ready, state="ready")
+    if became_ready:
+        tally.count("objects", -became_ready, state="waiting")
+        tally.count("objects", became_ready, state="ready")

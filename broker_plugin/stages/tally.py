@@ -20,8 +20,7 @@ class Tally:
 
     def count(self, name: str, value: int = 1, /, **labels: str) -> None:
         """Add to a counter or gauge."""
-        ordered = sorted(labels.items()) if len(labels) > 1 else labels.items()
-        self.counts[name, tuple(ordered)] += value
+        self.counts[name, tuple(labels.items())] += value
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add one value to a histogram."""
@@ -29,5 +28,9 @@ class Tally:
 
     def result(self) -> StepResult:
         """Return the step's result."""
-        counted = [Observation(name, n, dict(labels)) for (name, labels), n in self.counts.items() if n]
+        # Labels are put in order here: once for each counter, not once for each count.
+        counts: Counter[tuple[str, Labels]] = Counter()
+        for (name, labels), n in self.counts.items():
+            counts[name, tuple(sorted(labels))] += n
+        counted = [Observation(name, n, dict(labels)) for (name, labels), n in counts.items() if n]
         return StepResult(self.outputs, [*counted, *self.observations])
