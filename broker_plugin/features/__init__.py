@@ -7,7 +7,7 @@ from broker_plugin.features.conventions import (
     InputConventions,
 )
 from broker_plugin.features.network_input import NetworkInput, build_network_input, compute_auxiliary
-from broker_plugin.features.screening import MIN_DISTINCT_TIMES, ScreenReason, screen
+from broker_plugin.features.screening import MIN_DISTINCT_TIMES, ScreenReason, screen, screen_windows
 from broker_plugin.features.structure import STRUCTURE_FEATURES, structure_features
 
 __all__ = [
@@ -22,5 +22,6 @@ __all__ = [
     "build_network_input",
     "compute_auxiliary",
     "screen",
+    "screen_windows",
     "structure_features",
 ]

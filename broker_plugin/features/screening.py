@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -39,22 +39,36 @@ def screen(
         ``"constant"`` (no scatter), ``"too_few_times"`` (fewer than 20 distinct times); fit for a metric's
         label.
     """
+    columns = (np.asarray(column, dtype=np.float64)[None] for column in (time_mjd, mag, magerr))
+    return screen_windows(*columns)[0]
+
+
+def screen_windows(
+    time_mjd: npt.ArrayLike, mag: npt.ArrayLike, magerr: npt.ArrayLike
+) -> list[ScreenReason | None]:
+    """Return what :func:`screen` says of each of several windows of one length, all arrays (n, L)."""
     times, magnitudes, errors = (np.asarray(column, dtype=np.float64) for column in (time_mjd, mag, magerr))
-    if not (np.isfinite(times).all() and np.isfinite(magnitudes).all() and np.isfinite(errors).all()):
-        return "non_finite"
-    if np.abs(magnitudes).max(initial=0.0) > _LARGEST_MAGNITUDE:
-        return "bad_magnitude"
-    if errors.min(initial=1.0) < _SMALLEST_SCATTER_MAG or errors.max(initial=0.0) > _LARGEST_MAGNITUDE:
-        return "bad_error"
-    if _count_distinct(times) < MIN_DISTINCT_TIMES:
-        return "too_few_times"
-    if magnitudes.std() < _SMALLEST_SCATTER_MAG:
-        return "constant"
-    return None
+    if times.shape[1] == 0:
+        return ["too_few_times"] * len(times)
+    finite = np.isfinite(times) & np.isfinite(magnitudes) & np.isfinite(errors)
+    with np.errstate(invalid="ignore", over="ignore"):  # what is not finite has its reason already
+        failed: dict[ScreenReason, Any] = {
+            "non_finite": ~finite.all(axis=1),
+            "bad_magnitude": np.abs(magnitudes).max(axis=1) > _LARGEST_MAGNITUDE,
+            "bad_error": (errors.min(axis=1) < _SMALLEST_SCATTER_MAG)
+            | (errors.max(axis=1) > _LARGEST_MAGNITUDE),
+            "too_few_times": _count_distinct(times) < MIN_DISTINCT_TIMES,
+            "constant": magnitudes.std(axis=1) < _SMALLEST_SCATTER_MAG,
+        }
+    reasons: list[ScreenReason | None] = [None] * len(times)
+    for reason, rows in reversed(failed.items()):  # the first of several is told
+        for row in np.flatnonzero(rows).tolist():
+            reasons[row] = reason
+    return reasons
 
 
-def _count_distinct(times: npt.NDArray[np.float64]) -> int:
-    steps = times[1:] - times[:-1]
+def _count_distinct(times: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
+    steps = times[:, 1:] - times[:, :-1]
     if (steps < 0).any():
-        return len(np.unique(times))
-    return len(times) - int(np.count_nonzero(steps == 0))
+        steps = np.diff(np.sort(times, axis=1), axis=1)
+    return np.asarray(times.shape[1] - np.count_nonzero(steps == 0, axis=1))

@@ -84,7 +84,9 @@ class NeighbourSearch:
 
     def __init__(self, stars: ReferenceStars, classes: tuple[str, ...]) -> None:
         self._stars = stars
-        self._classes = classes
+        # Lists: an element of an array is made anew each time that it is asked for.
+        self._star_ids: list[str] = stars.star_id.tolist()
+        self._star_classes = [classes[label] for label in stars.label.tolist()]
         self._scale = stars.scale()
         self._points = np.asarray(stars.z / self._scale, dtype=np.float32)
         squares = np.sum(self._points**2, axis=1)
@@ -162,12 +164,13 @@ class NeighbourSearch:
     ) -> tuple[Neighbour, ...]:
         squares = np.sum((self._points[rows] - point) ** 2, axis=1)
         found: dict[str, Neighbour] = {}
-        for place in np.lexsort((rows, squares))[: 8 * count].tolist():
+        for place in np.argsort(squares, kind="stable")[
+            : 8 * count
+        ].tolist():  # rows ascend: ties in their order
             row = rows[place]
-            star_id = str(self._stars.star_id[row])
+            star_id = self._star_ids[row]
             if star_id not in found:
-                star_class = self._classes[int(self._stars.label[row])]
-                found[star_id] = Neighbour(star_id, star_class, math.sqrt(squares[place]))
-            if len(found) == count:
-                break
+                found[star_id] = Neighbour(star_id, self._star_classes[row], math.sqrt(squares[place]))
+                if len(found) == count:
+                    break
         return tuple(found.values())

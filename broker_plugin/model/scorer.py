@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from broker_plugin.errors import BundleError
-from broker_plugin.features import NetworkInput, build_network_input, screen
+from broker_plugin.features import NetworkInput, build_network_input, screen, screen_windows
 from broker_plugin.features.external import as_columns, names_among
 from broker_plugin.model.bundle import Bundle, load_bundle
 from broker_plugin.model.calibration import Calibration
@@ -197,18 +198,9 @@ class Scorer:
                         raise BundleError(msg)
 
     def _score_batch(self, windows: list[ScoringWindow]) -> list[Score]:
-        length = self.bundle.manifest.conventions.network.sequence_length
-        for index, window in enumerate(windows):
-            reason = screen(window.time_mjd, window.mag, window.magerr)
-            if reason is not None or len(window.time_mjd) != length:
-                found = reason or f"{len(window.time_mjd)} epochs, expected {length}"
-                msg = f"window {index} cannot be scored: {found}"
-                raise ValueError(msg)
         conventions = self.bundle.manifest.conventions.input
         built = build_network_input(
-            np.stack([w.time_mjd for w in windows]),
-            np.stack([w.mag for w in windows]),
-            np.stack([w.magerr for w in windows]),
+            *self._stacked(windows),
             np.array([w.period_days for w in windows]),
             conventions,
             external=as_columns([w.external for w in windows], conventions.auxiliary),
@@ -219,81 +211,84 @@ class Scorer:
         )
         log_joint = self.bundle.mixture.log_joint(output.z)
         energies = energy_from_log_joint(log_joint)
-        responsible = log_joint.argmax(axis=1)
-        reconstruction = built.to_magnitudes(output.reconstruction).astype(np.float32)
-        reconstruction.setflags(write=False)
         neighbours: list[tuple[Neighbour, ...]] = [()] * len(windows)
         if self._neighbours is not None:
             neighbours = self._neighbours.nearest(output.z.astype(np.float64), NEIGHBOURS)
         weight = self.bundle.manifest.neighbour_weight
         if weight:
             energies = energies + weight * remoteness(np.array([stars[-1].distance for stars in neighbours]))
-        return [
-            self._judge(
-                i,
-                built,
-                output,
-                energy=float(energies[i]),
-                responsible=int(responsible[i]),
-                reconstruction_mag=reconstruction[i],
-                neighbours=neighbours[i],
-            )
-            for i in range(len(windows))
-        ]
+        return self._judge(built, output, energies, log_joint.argmax(axis=1), neighbours)
+
+    def _stacked(self, windows: list[ScoringWindow]) -> tuple[FloatArray, Float32Array, Float32Array]:
+        """Return times, magnitudes and errors, each (n, L), of windows that can all be scored."""
+        length = self.bundle.manifest.conventions.network.sequence_length
+        for index, window in enumerate(windows):
+            if len(window.time_mjd) != length:
+                found = screen(*window[:3]) or f"{len(window.time_mjd)} epochs, expected {length}"
+                msg = f"window {index} cannot be scored: {found}"
+                raise ValueError(msg)
+        time_mjd, mag, magerr = (np.stack(column) for column in list(zip(*windows, strict=True))[:3])
+        for index, reason in enumerate(screen_windows(time_mjd, mag, magerr)):
+            if reason is not None:
+                msg = f"window {index} cannot be scored: {reason}"
+                raise ValueError(msg)
+        return time_mjd, mag, magerr
 
     def _judge(
         self,
-        i: int,
         built: NetworkInput,
         output: NetworkOutput,
-        *,
-        energy: float,
-        responsible: int,
-        reconstruction_mag: Float32Array,
-        neighbours: tuple[Neighbour, ...],
-    ) -> Score:
-        """Put together what is known of window ``i`` of a batch."""
+        energies: FloatArray,
+        responsible: npt.NDArray[np.intp],
+        neighbours: list[tuple[Neighbour, ...]],
+    ) -> list[Score]:
+        """Put together what is known of each window of a batch."""
         manifest = self.bundle.manifest
-        probabilities = tempered(output.gamma[i].astype(np.float64), manifest.probability_temperature)
-        z = output.z[i].astype(np.float64)
-        for array in (probabilities, z):
+        probabilities = tempered(output.gamma.astype(np.float64), manifest.probability_temperature)
+        z = output.z.astype(np.float64)
+        reconstruction = built.to_magnitudes(output.reconstruction).astype(np.float32)
+        for array in (probabilities, z, reconstruction):
             array.setflags(write=False)
-        m = manifest.conventions.network.embedding_size
-        predicted = int(probabilities.argmax())
-        features = dict(
-            zip(manifest.conventions.input.auxiliary, built.raw_auxiliary[i].tolist(), strict=True)
-        )
-        features |= {
-            "euclidean": float(z[m]),
-            "cosine": float(z[m + 1]),
-            "mean_mag": float(built.mean_mag[i]),
-        }
-        return Score(
-            probabilities=probabilities,
-            predicted_class=manifest.classes[predicted],
-            energy=energy,
-            percentile=energy_percentile(energy, self.bundle.energy_quantiles),
-            p_value=self._calibration.p_value(energy, predicted),
-            novel_80=energy >= manifest.thresholds.percentile_80,
-            novel_95=energy >= manifest.thresholds.percentile_95,
-            novel=energy >= manifest.thresholds.novel,
-            responsible_index=responsible,
-            responsible_component=manifest.classes[responsible],
-            euclidean=float(z[m]),
-            cosine=float(z[m + 1]),
-            mean_mag=float(built.mean_mag[i]),
-            std_mag=float(built.std_mag[i]),
-            z=z,
-            phase=built.phase[i],
-            reconstruction_mag=reconstruction_mag,
-            features=features,
-            neighbours=neighbours,
-        )
+        conventions = manifest.conventions
+        m = conventions.network.embedding_size
+        percentiles = energy_percentiles(energies, self.bundle.energy_quantiles).tolist()
+        distances = z[:, m : m + 2].tolist()
+        mean_mag, std_mag = built.mean_mag.tolist(), built.std_mag.tolist()
+        auxiliary = built.raw_auxiliary.tolist()
+        scores: list[Score] = []
+        for i, energy in enumerate(energies.tolist()):
+            predicted, component = int(probabilities[i].argmax()), int(responsible[i])
+            euclidean, cosine = distances[i]
+            features = dict(zip(conventions.input.auxiliary, auxiliary[i], strict=True))
+            features |= {"euclidean": euclidean, "cosine": cosine, "mean_mag": mean_mag[i]}
+            score = Score(
+                probabilities=probabilities[i],
+                predicted_class=manifest.classes[predicted],
+                energy=energy,
+                percentile=percentiles[i],
+                p_value=self._calibration.p_value(energy, predicted),
+                novel_80=energy >= manifest.thresholds.percentile_80,
+                novel_95=energy >= manifest.thresholds.percentile_95,
+                novel=energy >= manifest.thresholds.novel,
+                responsible_index=component,
+                responsible_component=manifest.classes[component],
+                euclidean=euclidean,
+                cosine=cosine,
+                mean_mag=mean_mag[i],
+                std_mag=std_mag[i],
+                z=z[i],
+                phase=built.phase[i],
+                reconstruction_mag=reconstruction[i],
+                features=features,
+                neighbours=neighbours[i],
+            )
+            scores.append(score)
+        return scores
 
 
-def energy_percentile(energy: float, quantiles: FloatArray) -> float:
-    """Return the percentile, 0 to 100, of an energy in a table of equally spaced quantiles."""
-    return float(np.interp(energy, quantiles, _percents(len(quantiles))))
+def energy_percentiles(energies: FloatArray, quantiles: FloatArray) -> FloatArray:
+    """Return the percentile, 0 to 100, of each energy in a table of equally spaced quantiles."""
+    return np.interp(energies, quantiles, _percents(len(quantiles)))
 
 
 @cache

@@ -8,7 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from broker_plugin.features import MIN_DISTINCT_TIMES, OUR_INPUT, build_network_input, screen
+from broker_plugin.features import (
+    MIN_DISTINCT_TIMES,
+    OUR_INPUT,
+    build_network_input,
+    screen,
+    screen_windows,
+)
 
 
 def good_window() -> dict[str, np.ndarray]:
@@ -71,6 +77,23 @@ def test_equal_times(distinct: int, reason: str) -> None:
     window = good_window()
     window["time_mjd"] = 58_000.0 + np.arange(200) % distinct
     assert screen(**window) == reason
+
+
+def test_many_windows_at_once_are_judged_as_each_alone() -> None:
+    """Each of a batch gets its own reason, the first in the order of the reasons where it has several."""
+    columns = [np.stack([column] * 7) for column in good_window().values()]
+    time_mjd, mag, magerr = columns
+    mag[1, 3], magerr[1, 4] = np.nan, 0.0
+    mag[2, 5], magerr[2, 5] = 99.0, np.inf
+    mag[3] = 12.5
+    time_mjd[4] = np.roll(time_mjd[4] % MIN_DISTINCT_TIMES, 3)
+    time_mjd[5] = np.roll(time_mjd[5] % (MIN_DISTINCT_TIMES - 1), 3)
+    magerr[6, 0] = -1.0
+    expected = [None, "non_finite", "non_finite", "constant", None, "too_few_times", "bad_error"]
+
+    assert screen_windows(time_mjd, mag, magerr) == expected
+    assert [screen(*window) for window in zip(*columns, strict=True)] == expected
+    assert screen([], [], []) == "too_few_times"
 
 
 @given(

@@ -7,7 +7,7 @@ import pytest
 
 from broker_plugin.model import CLASSES, Scorer, ScoringWindow
 from broker_plugin.model.calibration import conformal_p_value
-from broker_plugin.model.scorer import energy_percentile
+from broker_plugin.model.scorer import energy_percentiles
 
 
 def test_a_score_alone_equals_its_score_in_any_batch(scorer: Scorer, windows: list[ScoringWindow]) -> None:
@@ -130,7 +130,5 @@ def test_conformal_p_values_by_hand() -> None:
 def test_energy_percentiles_by_hand() -> None:
     """Linear between the quantiles, clipped at both ends."""
     quantiles = np.array([0.0, 10.0, 30.0])
-    assert energy_percentile(5.0, quantiles) == pytest.approx(25.0)
-    assert energy_percentile(20.0, quantiles) == pytest.approx(75.0)
-    assert energy_percentile(-3.0, quantiles) == 0.0
-    assert energy_percentile(99.0, quantiles) == 100.0
+    energies = np.array([5.0, 20.0, -3.0, 99.0])
+    assert energy_percentiles(energies, quantiles) == pytest.approx(np.array([25.0, 75.0, 0.0, 100.0]))
