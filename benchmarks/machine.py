@@ -9,7 +9,7 @@ from pathlib import Path
 
 _LIBRARIES = (
     *("numpy", "fastavro", "cavro", "confluent-kafka", "rocksdict", "finufft", "astropy"),
-    *("light-curve", "onnxruntime", "tensorflow-cpu", "keras"),
+    *("light-curve", "onnxruntime", "openvino", "tensorflow-cpu", "keras"),
 )
 
 

@@ -18,7 +18,7 @@ import onnx
 from broker_plugin import drift
 from broker_plugin.errors import InputError
 from broker_plugin.model.bundle import FILES, MANIFEST, OPTIONAL_FILES, REFERENCE, STARS, Bundle
-from broker_plugin.model.runtime import OnnxRuntime
+from broker_plugin.model.onnx_runtime import OnnxRuntime
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def known_stars(config: Config) -> KnownStars | None:
 def _score(config: Config, clock: Callable[[], float], *, shadow: bool = False) -> Stage:
     chosen = config.score
     path = bundle_path((config.shadow.bundle if shadow else None) or chosen.bundle)
-    runtime: RuntimeName = "tensorflow" if chosen.runtime == "tensorflow" else "onnxruntime"
+    runtime: RuntimeName = "onnxruntime" if chosen.runtime == "onnx" else chosen.runtime
     threads = chosen.threads or os.cpu_count() or 1
     scorer = open_scorer(path, runtime, threads=threads, batch_size=chosen.batch_size)
     manifest = scorer.bundle.manifest

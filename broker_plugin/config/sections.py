@@ -166,7 +166,9 @@ class ScoreConfig(Section):
     bundle: str = Field(
         "default", min_length=1, description='"default" or "paper" (ship inside), or a directory'
     )
-    runtime: Literal["onnx", "tensorflow"] = Field("onnx", description="what computes the network")
+    runtime: Literal["onnx", "openvino", "tensorflow"] = Field(
+        "onnx", description="what computes the network; the others are extras (openvino, train)"
+    )
     batch_size: PositiveInt = Field(64, description="windows in one pass of the network")
     threads: PositiveInt | None = Field(
         None, description="threads of network and period search; not set: all"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -47,10 +48,11 @@ class HarmonicSums:
         turns = np.empty((n, 2 * _HIGHEST + 1), dtype=np.complex128)
         moments = np.empty((n, _HIGHEST + 1), dtype=np.complex128)
         doubled = 2.0 * periods[:, None]
+        memory = np.empty((min(n, _AT_ONCE), _HIGHEST + 1, length), dtype=np.complex128)
         for start in range(0, n, _AT_ONCE):
             some = slice(start, start + _AT_ONCE)
             angle = (2.0 * np.pi) * np.mod(times[some] / doubled[some], 1.0)
-            powers = np.empty((len(angle), _HIGHEST + 1, length), dtype=np.complex128)
+            powers = memory[: len(angle)]
             powers[:, 0] = 1.0
             powers.real[:, 1], powers.imag[:, 1] = np.cos(angle), np.sin(angle)
             known = 1
@@ -80,20 +82,16 @@ class HarmonicSums:
 
         Columns: 1, cos, sin, cos 2, sin 2, ...
         """
-        together, apart, signs, kept = _places(n_harmonics, cycles)
-        n, size = len(self.turns), 2 * n_harmonics + 2
-        sums, differences = self.turns[:, together], self.turns[:, apart]
-        normal = np.empty((n, n_harmonics + 1, 2, n_harmonics + 1, 2))
-        normal[:, :, 0, :, 0] = differences.real + sums.real
-        normal[:, :, 1, :, 1] = differences.real - sums.real
-        crossed = sums.imag - signs * differences.imag  # 2 cos a sin b = sin(a + b) - sin(a - b)
-        normal[:, :, 0, :, 1] = crossed
-        normal[:, :, 1, :, 0] = crossed.transpose(0, 2, 1)
-        square = 0.5 * normal.reshape(n, size, size)[:, kept[:, None], kept]
-        diagonal = np.arange(size - 1)
-        square[:, diagonal, diagonal] += _RIDGE
-        chosen = np.ascontiguousarray(self.moments[:, : n_harmonics * cycles + 1 : cycles])
-        return square, chosen.view(np.float64)[:, kept]
+        places = _places(n_harmonics, cycles)
+        parts = self.turns.view(np.float64)
+        square = parts.take(places.together, axis=1)
+        square *= places.sign_together
+        of_differences = parts.take(places.apart, axis=1)
+        of_differences *= places.sign_apart
+        square += of_differences
+        square *= 0.5
+        square.reshape(len(square), -1)[:, :: len(places.together) + 1] += _RIDGE
+        return square, self.moments.view(np.float64).take(places.moments, axis=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +120,33 @@ class Series:
         return np.asarray(np.cumsum(projected**2, axis=1)[:, 2::2] / self.squares[:, None])
 
 
+class _Places(NamedTuple):
+    """Where the real and imaginary parts lie of which a series' normal equations are made.
+
+    An element is ``(sign_together * turns[together] + sign_apart * turns[apart]) / 2``, the numbers counting
+    real and imaginary parts in turn.
+    """
+
+    together: npt.NDArray[np.intp]
+    sign_together: FloatArray
+    apart: npt.NDArray[np.intp]
+    sign_apart: FloatArray
+    moments: npt.NDArray[np.intp]
+
+
 @cache
-def _places(n_harmonics: int, cycles: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return where sums and differences of harmonics lie, the differences' signs, the columns but sin 0."""
-    harmonic = cycles * np.arange(n_harmonics + 1)
-    apart = harmonic[:, None] - harmonic
-    columns = np.delete(np.arange(2 * n_harmonics + 2), 1)
-    return harmonic[:, None] + harmonic, np.abs(apart), np.sign(apart), columns
+def _places(n_harmonics: int, cycles: int) -> _Places:
+    column = np.delete(np.arange(2 * n_harmonics + 2), 1)  # cos 0, cos 1, sin 1, ...: there is no sin 0
+    harmonic, is_sine = cycles * (column // 2), column % 2 == 1
+    difference = harmonic[:, None] - harmonic
+    # 2 cos a cos b = cos(a - b) + cos(a + b), 2 sin a sin b = cos(a - b) - cos(a + b),
+    # 2 cos a sin b = sin(a + b) - sin(a - b): the sine of a sum that one sine is in, else the cosine.
+    mixed = is_sine[:, None] != is_sine
+    turned = np.where(is_sine, -1, 1) * np.ones_like(difference)
+    return _Places(
+        together=2 * (harmonic[:, None] + harmonic) + mixed,
+        sign_together=np.where(is_sine[:, None] & is_sine, -1.0, 1.0),
+        apart=2 * np.abs(difference) + mixed,
+        sign_apart=np.where(mixed, np.sign(difference) * turned, 1.0),
+        moments=2 * harmonic + is_sine,
+    )

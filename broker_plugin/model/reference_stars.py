@@ -107,12 +107,17 @@ class NeighbourSearch:
             At most 32.
         """
         points = np.asarray(z / self._scale, dtype=np.float32)
-        found: list[tuple[Neighbour, ...]] = []
-        for start in range(0, len(points), _AT_ONCE):
-            block = points[start : start + _AT_ONCE]
-            pairs = zip(block, self._candidates(block, 8 * count), strict=True)
-            found += [self._named(point, rows, count) for point, rows in pairs]
-        return found
+        if not len(points):
+            return []
+        rows = list(self._candidates(points, 8 * count))
+        ends = np.cumsum([len(some) for some in rows])
+        together = np.concatenate(rows)
+        differences = self._points[together] - np.repeat(points, np.diff(ends, prepend=0), axis=0)
+        squares = np.sum(differences**2, axis=1)
+        return [
+            self._named(some, squares[end - len(some) : end], count)
+            for some, end in zip(rows, ends.tolist(), strict=True)
+        ]
 
     def distance(
         self, z: npt.NDArray[np.floating[Any]], *, own: npt.NDArray[np.str_] | None = None
@@ -149,20 +154,23 @@ class NeighbourSearch:
     def _candidates(self, points: npt.NDArray[np.float32], some: int) -> Iterator[npt.NDArray[np.intp]]:
         """Yield for each point rows among which are its ``some`` nearest."""
         last = min(some, len(self._points)) - 1
-        distances = points @ self._product  # but for the point's own square, the same for all rows
-        distances += self._squares
-        # As many groups as rows are wanted have a row within this limit.
-        nearest = distances.reshape(len(points), -1, _GROUPS).min(axis=1)
-        limits = np.partition(nearest, last, axis=1)[:, last]
-        # Cancellation costs some float32 roundings of the largest terms; it must cost no neighbour.
-        limits += _ROUNDINGS * (self._largest + np.sum(points**2, axis=1))
-        for row, limit in zip(distances, limits, strict=True):
-            yield np.flatnonzero(row[: len(self._points)] <= limit)
+        memory = np.empty((min(_AT_ONCE, len(points)), self._product.shape[1]), dtype=np.float32)
+        for start in range(0, len(points), _AT_ONCE):
+            block = points[start : start + _AT_ONCE]
+            distances = memory[: len(block)]
+            np.matmul(block, self._product, out=distances)
+            distances += self._squares  # but for the point's own square, the same for all rows
+            # As many groups as rows are wanted have a row within this limit.
+            nearest = distances.reshape(len(block), -1, _GROUPS).min(axis=1)
+            limits = np.partition(nearest, last, axis=1)[:, last]
+            # Cancellation costs some float32 roundings of the largest terms; it must cost no neighbour.
+            limits += _ROUNDINGS * (self._largest + np.sum(block**2, axis=1))
+            for row, limit in zip(distances, limits, strict=True):
+                yield np.flatnonzero(row[: len(self._points)] <= limit)
 
     def _named(
-        self, point: npt.NDArray[np.float32], rows: npt.NDArray[np.intp], count: int
+        self, rows: npt.NDArray[np.intp], squares: npt.NDArray[np.float32], count: int
     ) -> tuple[Neighbour, ...]:
-        squares = np.sum((self._points[rows] - point) ** 2, axis=1)
         found: dict[str, Neighbour] = {}
         for place in np.argsort(squares, kind="stable")[
             : 8 * count

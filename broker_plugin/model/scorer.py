@@ -255,9 +255,10 @@ class Scorer:
         distances = z[:, m : m + 2].tolist()
         mean_mag, std_mag = built.mean_mag.tolist(), built.std_mag.tolist()
         auxiliary = built.raw_auxiliary.tolist()
+        classes, components = probabilities.argmax(axis=1).tolist(), responsible.tolist()
         scores: list[Score] = []
         for i, energy in enumerate(energies.tolist()):
-            predicted, component = int(probabilities[i].argmax()), int(responsible[i])
+            predicted, component = classes[i], components[i]
             euclidean, cosine = distances[i]
             features = dict(zip(conventions.input.auxiliary, auxiliary[i], strict=True))
             features |= {"euclidean": euclidean, "cosine": cosine, "mean_mag": mean_mag[i]}

@@ -1,38 +1,80 @@
-"""ONNX Runtime and TensorFlow run the same network."""
+"""The runtimes run the same network, and each of them gives a window the same bits in any company."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from broker_plugin.errors import BundleError
-from broker_plugin.model import Scorer, ScoringWindow, default_bundle_path, open_runtime, open_scorer
+from broker_plugin.model import (
+    RuntimeName,
+    Scorer,
+    ScoringWindow,
+    bundle_path,
+    default_bundle_path,
+    open_runtime,
+    open_scorer,
+)
 from broker_plugin.model.scorer import ENERGY_TOLERANCE, PROBABILITY_TOLERANCE
 
 
-def test_onnx_and_tensorflow_agree(scorer: Scorer, windows: list[ScoringWindow]) -> None:
-    """1e-4 on probabilities, 1e-3 on energies (relative beyond 1: far points have energies of thousands)."""
-    pytest.importorskip(
-        "tensorflow", reason="TensorFlow is not installed: pip install 'broker-plugin[train]'"
+def opened(runtime: RuntimeName, bundle: Path | None = None, *, threads: int = 1) -> Scorer:
+    """Open a bundle, the shipped one unless told; skip where the runtime is not installed."""
+    module, extra = {"tensorflow": ("keras", "train"), "openvino": ("openvino", "openvino")}.get(
+        runtime, ("onnxruntime", "")
     )
-    other = open_scorer(default_bundle_path(), "tensorflow")
-    for one, two in zip(scorer.score(windows), other.score(windows), strict=True):
+    pytest.importorskip(module, reason=f"not installed: pip install 'broker-plugin[{extra}]'")
+    return open_scorer(bundle or default_bundle_path(), runtime, threads=threads)
+
+
+@pytest.mark.parametrize("runtime", ["tensorflow", "openvino"])
+@pytest.mark.parametrize("bundle", ["default", "paper"])
+def test_a_runtime_agrees_with_the_default(
+    runtime: RuntimeName, bundle: str, windows: list[ScoringWindow]
+) -> None:
+    """1e-4 on probabilities, 1e-3 on energies (relative beyond 1: far points have energies of thousands)."""
+    other, ours = opened(runtime, bundle_path(bundle)), open_scorer(bundle_path(bundle))
+    for one, two in zip(ours.score(windows), other.score(windows), strict=True):
         np.testing.assert_allclose(two.probabilities, one.probabilities, rtol=0, atol=PROBABILITY_TOLERANCE)
         assert two.energy == pytest.approx(one.energy, abs=ENERGY_TOLERANCE, rel=ENERGY_TOLERANCE)
 
 
-def test_threads_do_not_change_a_score(scorer: Scorer, windows: list[ScoringWindow]) -> None:
-    """Two threads, the same scores."""
-    two_threads = open_scorer(default_bundle_path(), threads=2)
-    for one, two in zip(scorer.score(windows), two_threads.score(windows), strict=True):
-        assert two.energy == pytest.approx(one.energy, rel=1e-5, abs=1e-4)
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_neither_company_nor_threads_change_a_bit(runtime: RuntimeName, windows: list[ScoringWindow]) -> None:
+    """What a restart or another batch size puts together gives the same annotations, to the last digit."""
+    whole = opened(runtime).score(windows)
+    shared = opened(runtime, threads=2)
+    pieces = [shared.score(windows[start:end]) for start, end in ((0, 1), (1, 4), (4, 21), (21, 40))]
+    for one, two in zip(whole, [score for piece in pieces for score in piece], strict=True):
+        assert one.energy == two.energy
+        for name in ("probabilities", "z", "reconstruction_mag"):
+            np.testing.assert_array_equal(getattr(one, name), getattr(two, name))
 
 
-def test_a_missing_tensorflow_is_one_clear_line(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("runtime", "library", "module", "extra"),
+    [
+        ("tensorflow", "keras", "keras_runtime", "train"),
+        ("openvino", "openvino", "openvino_runtime", "openvino"),
+    ],
+)
+def test_a_missing_runtime_is_one_clear_line(
+    runtime: RuntimeName, library: str, module: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The runtime is asked for where it is not installed."""
-    import sys
+    monkeypatch.setitem(sys.modules, library, None)
+    monkeypatch.delitem(sys.modules, f"broker_plugin.model.{module}", raising=False)
+    with pytest.raises(BundleError, match=rf"{library} is not installed; install broker-plugin\[{extra}\]"):
+        open_runtime(default_bundle_path(), runtime)
 
-    monkeypatch.setitem(sys.modules, "keras", None)
-    monkeypatch.delitem(sys.modules, "broker_plugin.model.keras_runtime", raising=False)
-    with pytest.raises(BundleError, match=r"keras is not installed; install broker-plugin\[train\]"):
-        open_runtime(default_bundle_path(), "tensorflow")
+
+@pytest.mark.parametrize("runtime", ["onnxruntime", "openvino"])
+def test_a_file_that_is_no_network_is_named(runtime: RuntimeName, tmp_path: Path) -> None:
+    """Damage is told with the file's path, whichever library met it."""
+    pytest.importorskip(runtime)
+    (tmp_path / "network.onnx").write_bytes(b"no network")
+    with pytest.raises(BundleError, match=r"network\.onnx: .* refuses the network"):
+        open_runtime(tmp_path, runtime)

@@ -12,7 +12,7 @@ from broker_plugin.model import runtime
 _LOAD = """
 import sys
 from pathlib import Path
-from broker_plugin.model.runtime import OnnxRuntime
+from broker_plugin.model.onnx_runtime import OnnxRuntime
 OnnxRuntime(Path(sys.argv[1]))
 """
 # What the library takes for a build machine or a test, where it never reports.

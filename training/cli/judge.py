@@ -38,14 +38,17 @@ from training.cli import options
 @click.option("--split", help="Only stars with this value in the column 'split'.")
 @click.option("--details", is_flag=True, help="Print intervals, reliability and all parts, too.")
 @click.option(
-    "--runtime", type=click.Choice(["onnxruntime", "tensorflow"]), default="onnxruntime", show_default=True
+    "--runtime",
+    type=click.Choice(["onnxruntime", "openvino", "tensorflow"]),
+    default="onnxruntime",
+    show_default=True,
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=0),
     default=1,
     show_default=True,
-    help="Of ONNX Runtime; 0: all cores.",
+    help="Of ONNX Runtime or OpenVINO; 0: all cores.",
 )
 @options.cache
 @options.periods
