@@ -2,8 +2,9 @@
 
     python -m benchmarks.guard
 
-A ratio of processor times, each the best of several turns taken in alternation, hardly depends on the machine
-or on what else it does. It must not fall below a share (``margin``) of what it usually is; both are in
+A ratio of processor times, each the best of several turns taken in alternation, hardly depends on what else
+the machine does, and most of them little on the machine. It must not fall below a share (``margin``) of what
+it usually is, of the scorer's on processors where the products beside it have AVX-512; both are in
 ``guard.json``. A pair that does is measured again, longer, before it is called slow. Exit status 1: something
 is slow; 2: ``guard.json`` and the pairs here do not fit.
 """

@@ -47,7 +47,7 @@ def calibrated(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path, An
     stars(1, 220, 0.06).to_parquet(folder / "windows.parquet")
     result = run(
         *("calibrate", "--bundle", default_bundle_path(), "--windows", folder / "windows.parquet"),
-        *("--out", folder / "bundle", "--cache", folder / "cache", "--json", folder / "found.json"),
+        *("--out", folder / "bundle", "--cache", folder / "cache", "--json", folder / "new" / "found.json"),
     )
     assert result.exit_code == 0, result.output
     return folder / "bundle", folder, result
@@ -85,7 +85,7 @@ def test_fresh_stars_of_that_survey_have_honest_p_values(calibrated: tuple[Path,
 
 def test_it_says_how_far_the_survey_is(calibrated: tuple[Path, Path, Any]) -> None:
     """One kind of star in another band is far from eight classes: shifted features are named."""
-    found = json.loads((calibrated[1] / "found.json").read_text())
+    found = json.loads((calibrated[1] / "new" / "found.json").read_text())
     verdicts = {shift["name"]: shift["verdict"] for shift in found["shifts"]}
     assert "shifted" in verdicts.values()
     assert "energy" in verdicts

@@ -93,11 +93,9 @@ def evaluate(
     page = evaluation_text(evaluation)
     full = f"{page}\n{details_text(evaluation)}"
     if json_path is not None:
-        json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(asdict(evaluation), indent=1) + "\n")
+        _write(json_path, json.dumps(asdict(evaluation), indent=1) + "\n")
     if markdown_path is not None:
-        markdown_path.parent.mkdir(parents=True, exist_ok=True)
-        markdown_path.write_text(f"# Evaluation\n\n{full}\n")
+        _write(markdown_path, f"# Evaluation\n\n{full}\n")
     click.echo(full if details else page)
 
 
@@ -150,5 +148,11 @@ def calibrate(
         progress=options.to_stderr,
     )
     if json_path is not None:
-        json_path.write_text(json.dumps(asdict(report), indent=1) + "\n")
+        _write(json_path, json.dumps(asdict(report), indent=1) + "\n")
     click.echo(calibration_text(report))
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file, and the folder that it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
