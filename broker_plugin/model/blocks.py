@@ -23,7 +23,7 @@ class Blocks:
     run : callable
         Runs the network on one block; in several threads at once, if there are.
     size : int
-        Sequences of a block.
+        Sequences of a block, at most.
     threads : int
         That share the blocks; 0: one for each core. One block has one thread: its products are too small to
         be shared.
@@ -33,12 +33,14 @@ class Blocks:
         self._run = run
         self._size = size
         threads = threads or os.cpu_count() or 1
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, "network") if threads > 1 else None
 
     def predict(self, sequence: npt.NDArray[np.float32], auxiliary: npt.NDArray[np.float32]) -> NetworkOutput:
         """Run the network; see :class:`broker_plugin.model.runtime.Runtime`."""
-        starts = range(0, len(sequence), self._size)
-        blocks = [(sequence[at : at + self._size], auxiliary[at : at + self._size]) for at in starts]
+        size = max(1, min(self._size, -(-len(sequence) // self._threads)))
+        starts = range(0, len(sequence), size)
+        blocks = [(sequence[at : at + size], auxiliary[at : at + size]) for at in starts]
         if len(blocks) == 1:
             return self._run(blocks[0])
         mapped = map if self._pool is None else self._pool.map

@@ -171,14 +171,12 @@ class NeighbourSearch:
     def _named(
         self, rows: npt.NDArray[np.intp], squares: npt.NDArray[np.float32], count: int
     ) -> tuple[Neighbour, ...]:
+        order = np.argsort(squares, kind="stable")[: 8 * count]  # rows ascend: ties stay in their order
         found: dict[str, Neighbour] = {}
-        for place in np.argsort(squares, kind="stable")[
-            : 8 * count
-        ].tolist():  # rows ascend: ties in their order
-            row = rows[place]
+        for row, square in zip(rows[order].tolist(), squares[order].tolist(), strict=True):
             star_id = self._star_ids[row]
             if star_id not in found:
-                found[star_id] = Neighbour(star_id, self._star_classes[row], math.sqrt(squares[place]))
+                found[star_id] = Neighbour(star_id, self._star_classes[row], math.sqrt(square))
                 if len(found) == count:
                     break
         return tuple(found.values())
