@@ -29,6 +29,7 @@ RATE = 1020.0
 LSST_MEAN = 270.0
 ZTF_PEAK = 1333.0
 BURST, BURST_SECONDS = 10_000, 5.0
+DRAINED_SECONDS = 30.0
 _STARS = 10_000
 _EVERY_SECONDS = 5.0
 _PARTITIONS = 4
@@ -131,7 +132,8 @@ def _sustained(watch: Watch, bus: KafkaBus, load: StarLoad, before: int, effort:
         Figure("for", seconds / 60.0, "minutes"),
         Figure("of them due and scored", 100.0 * windows / max(alerts, 1), "%"),
         Figure("beside LSST's mean", rate / LSST_MEAN, "times"),
-        Figure("behind at the end of the load", max(behind, 0.0), "s"),
+        # What is not kept up with is not sustained: as far behind as a burst may leave it, no further.
+        Figure("behind at the end of the load", max(behind, 0.0), "s", DRAINED_SECONDS, "at most"),
         *(Figure(f"consume to publish, p{p}", delays[p], "s") for p in delays),
         *(
             Figure(f"processor, {name}", 1e6 * each / max(alerts, 1), "us/alert")
@@ -151,7 +153,7 @@ def _burst(watch: Watch, bus: KafkaBus, load: StarLoad) -> list[Figure]:
     seconds = time.monotonic() - began
     watch.sample(f"burst through after {seconds:.1f} s")
     return [
-        Figure(f"burst of {BURST:,} in {BURST_SECONDS:g} s, drained after", seconds, "s", 30.0, "at most"),
+        Figure(f"burst of {BURST:,} in {BURST_SECONDS:g} s, drained after", seconds, "s", DRAINED_SECONDS, "at most"),
         Figure("burst: alerts a second from the first to the last", BURST / seconds, "alerts/s"),
         Figure("burst: beside ZTF's recorded peak", BURST / seconds / ZTF_PEAK, "times"),
     ]
