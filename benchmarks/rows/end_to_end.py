@@ -153,7 +153,13 @@ def _burst(watch: Watch, bus: KafkaBus, load: StarLoad) -> list[Figure]:
     seconds = time.monotonic() - began
     watch.sample(f"burst through after {seconds:.1f} s")
     return [
-        Figure(f"burst of {BURST:,} in {BURST_SECONDS:g} s, drained after", seconds, "s", DRAINED_SECONDS, "at most"),
+        Figure(
+            f"burst of {BURST:,} in {BURST_SECONDS:g} s, drained after",
+            seconds,
+            "s",
+            DRAINED_SECONDS,
+            "at most",
+        ),
         Figure("burst: alerts a second from the first to the last", BURST / seconds, "alerts/s"),
         Figure("burst: beside ZTF's recorded peak", BURST / seconds / ZTF_PEAK, "times"),
     ]
