@@ -142,11 +142,10 @@ def _places(n_harmonics: int, cycles: int) -> _Places:
     # 2 cos a cos b = cos(a - b) + cos(a + b), 2 sin a sin b = cos(a - b) - cos(a + b),
     # 2 cos a sin b = sin(a + b) - sin(a - b): the sine of a sum that one sine is in, else the cosine.
     mixed = is_sine[:, None] != is_sine
-    turned = np.where(is_sine, -1, 1) * np.ones_like(difference)
     return _Places(
         together=2 * (harmonic[:, None] + harmonic) + mixed,
         sign_together=np.where(is_sine[:, None] & is_sine, -1.0, 1.0),
         apart=2 * np.abs(difference) + mixed,
-        sign_apart=np.where(mixed, np.sign(difference) * turned, 1.0),
+        sign_apart=np.where(mixed, np.sign(difference) * np.where(is_sine, -1, 1), 1.0),
         moments=2 * harmonic + is_sine,
     )

@@ -1,44 +1,65 @@
-"""A network run block by block: what it works on stays in the cache, and threads share the blocks."""
+"""What the runtimes of ``network.onnx`` share: opening it, and running it block by block."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from broker_plugin.errors import BundleError
 from broker_plugin.model.network_output import NetworkOutput
 
 Block = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 """Sequences and auxiliary features of some windows."""
 
+OUTPUTS = ("z", "gamma", "reconstruction")
+_INPUTS = ["auxiliary", "sequence"]
 
-class Blocks:
-    """Runs a network over blocks of sequences.
+
+class BlockRuntime(ABC):
+    """Runs ``network.onnx`` over blocks of sequences, which threads share.
 
     Parameters
     ----------
-    run : callable
-        Runs the network on one block; in several threads at once, if there are.
-    size : int
-        Sequences of a block, at most.
+    path : Path
+        The bundle's ``network.onnx``.
     threads : int
         That share the blocks; 0: one for each core. One block has one thread: its products are too small to
         be shared.
+
+    Raises
+    ------
+    BundleError
+        If the file is no network of ours.
     """
 
-    def __init__(self, run: Callable[[Block], NetworkOutput], size: int, threads: int) -> None:
-        self._run = run
-        self._size = size
-        threads = threads or os.cpu_count() or 1
-        self._threads = threads
-        self._pool = ThreadPoolExecutor(threads, "network") if threads > 1 else None
+    library: ClassVar[str]
+    """Name and version, for messages."""
+
+    at_once: ClassVar[int]
+    """Sequences of a block, at most: what a run works on stays in the processor's cache."""
+
+    def __init__(self, path: Path, threads: int = 1) -> None:
+        self._threads = threads or os.cpu_count() or 1
+        try:
+            # From bytes: the digest was checked on what is read here, and a path could hold external data.
+            found = self._open(path.read_bytes(), self._threads)
+        except Exception as error:  # each library raises classes of its own, without a common root
+            msg = f"{path}: {self.library} refuses the network: {error}"
+            raise BundleError(msg) from error
+        if sorted(found) != _INPUTS:
+            msg = f"{path}: the inputs are {found}; expected 'sequence' and 'auxiliary'; export it again"
+            raise BundleError(msg)
+        self._pool = ThreadPoolExecutor(self._threads, "network") if self._threads > 1 else None
 
     def predict(self, sequence: npt.NDArray[np.float32], auxiliary: npt.NDArray[np.float32]) -> NetworkOutput:
         """Run the network; see :class:`broker_plugin.model.runtime.Runtime`."""
-        size = max(1, min(self._size, -(-len(sequence) // self._threads)))
+        size = max(1, min(self.at_once, -(-len(sequence) // self._threads)))
         starts = range(0, len(sequence), size)
         blocks = [(sequence[at : at + size], auxiliary[at : at + size]) for at in starts]
         if len(blocks) == 1:
@@ -50,3 +71,11 @@ class Blocks:
             np.concatenate([one.gamma for one in outputs]),
             np.concatenate([one.reconstruction for one in outputs]),
         )
+
+    @abstractmethod
+    def _open(self, network: bytes, threads: int) -> list[str]:
+        """Open the network and return the names of its inputs."""
+
+    @abstractmethod
+    def _run(self, block: Block) -> NetworkOutput:
+        """Run the network on one block; in several threads at once, if there are."""

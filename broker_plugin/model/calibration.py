@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
-from collections.abc import Sequence
-
 import numpy as np
 import numpy.typing as npt
 
@@ -30,22 +27,22 @@ class Calibration:
     """
 
     def __init__(self, energies: FloatArray, classes: npt.NDArray[np.int64]) -> None:
-        self._of_class: dict[int, list[float]] = {}
-        self._rest: list[float] = energies.tolist()  # bisected faster than an array, by one energy at a time
+        self._of_class: dict[int, FloatArray] = {}
+        self._rest = energies
         if len(classes):
             found, counts = np.unique(classes, return_counts=True)
             own = found[counts >= LEAST_OF_A_CLASS]
-            self._of_class = {int(k): energies[classes == k].tolist() for k in own}
+            self._of_class = {int(k): energies[classes == k] for k in own}
             rest = energies[~np.isin(classes, own)]
             # Too few for themselves: they are compared with everything.
-            self._rest = (rest if len(rest) >= LEAST_OF_A_CLASS else energies).tolist()
+            self._rest = rest if len(rest) >= LEAST_OF_A_CLASS else energies
 
     def p_value(self, energy: float, predicted: int) -> float | None:
         """Return the p-value of a window, or None where nothing was held out."""
         return conformal_p_value(energy, self._of_class.get(predicted, self._rest))
 
 
-def conformal_p_value(energy: float, calibration_energies: Sequence[float] | FloatArray) -> float | None:
+def conformal_p_value(energy: float, calibration_energies: FloatArray) -> float | None:
     """Return the conformal p-value of an energy among increasing calibration energies, or None without any.
 
     (1 + number at least as large) / (1 + number): for a window exchangeable with the calibration windows the
@@ -54,5 +51,5 @@ def conformal_p_value(energy: float, calibration_energies: Sequence[float] | Flo
     n = len(calibration_energies)
     if n == 0:
         return None
-    at_least = n - bisect_left(calibration_energies, energy)
+    at_least = n - int(np.searchsorted(calibration_energies, energy, side="left"))
     return (1 + at_least) / (1 + n)
