@@ -45,7 +45,7 @@ def score_way(scorer: Scorer, batch: list[ScoringWindow]) -> Way:
 
 
 def _under_openvino(batch: list[ScoringWindow]) -> Way:
-    import openvino  # noqa: F401  where it is missing, the row says so
+    from broker_plugin.model import openvino_runtime  # noqa: F401  where it is missing, the row says so
 
     scorer = open_scorer(default_bundle_path(), "openvino", threads=1, batch_size=max(BATCHES))
     return replace(score_way(scorer, batch), name=OPENVINO)
