@@ -9,7 +9,7 @@ import numpy as np
 from broker_plugin.board.curve import Curve
 from broker_plugin.period import PeriodSettings
 from broker_plugin.period.spectrum import frequency_grid, one_term_power
-from broker_plugin.records.epoch import FloatArray
+from broker_plugin.records.epoch import Float32Array, FloatArray
 
 _BINS = 1000
 _LEAST_EPOCHS = 10
@@ -55,7 +55,7 @@ def _weights_as_errors(magerr: FloatArray) -> FloatArray:
     return floored
 
 
-def _envelope(frequency: FloatArray, power: FloatArray) -> Periodogram:
+def _envelope(frequency: FloatArray, power: Float32Array) -> Periodogram:
     position = np.log(frequency)
     span = position[-1] - position[0]
     which = np.minimum(((position - position[0]) / span * _BINS).astype(np.int64), _BINS - 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from broker_plugin.period.spectrum import HARMONIC_SUMS, Grid, harmonic_sum, highest_peaks
-from broker_plugin.records.epoch import FloatArray
+from broker_plugin.records.epoch import Float32Array, FloatArray
 
 SIDEREAL_DAY = 0.9972695663  # mean solar days
 _MULTIPLES = ((0.5, "double"), (2.0, "half"), (1.0 / 3.0, "triple"), (3.0, "third"))
@@ -22,12 +22,12 @@ class Candidates:
     kinds: tuple[str, ...]
 
 
-def shortlist(power: FloatArray, grid: Grid, peaks_each: int, baseline_days: float) -> Candidates:
+def shortlist(power: Float32Array, grid: Grid, peaks_each: int, baseline_days: float) -> Candidates:
     """Collect the peaks of the one-term and of the summed periodograms, and what each may be mistaken for.
 
     Parameters
     ----------
-    power : ndarray, shape (grid.size,), float64
+    power : ndarray, shape (grid.size,), float32
         One-term power.
     grid : Grid
     peaks_each : int

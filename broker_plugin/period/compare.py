@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from broker_plugin.period.candidates import SIDEREAL_DAY, Candidates
-from broker_plugin.period.harmonics import ComplexArray, fit_on_circle, unit_circle
+from broker_plugin.period.harmonics import SeriesSums, fit_sums, unit_circle
 from broker_plugin.period.light_curve import LightCurve
 from broker_plugin.period.scatter import absolute_residual, folded_scatter
 from broker_plugin.records.epoch import FloatArray
@@ -96,9 +96,8 @@ def _scan(
 ) -> tuple[FloatArray, FloatArray, np.ndarray]:
     """Return for each frequency the best one near it, its criterion, and the number of its harmonics."""
     n = len(curve.time_days)
-    trial, circle = _near(curve, frequencies, offsets / curve.baseline_days, limits)
-    fits = fit_on_circle(circle.reshape(trial.size, n), curve.values, curve.weights, n_harmonics)
-    residual = fits.residual.reshape(*trial.shape, n_harmonics)
+    trial, sums = _near(curve, frequencies, offsets / curve.baseline_days, limits, n_harmonics)
+    residual = fit_sums(sums).residual.reshape(*trial.shape, n_harmonics)
     harmonics = np.arange(1, n_harmonics + 1)
     criterion = n * np.log(residual) + 2 * harmonics * np.log(n)
     criterion[np.broadcast_to(harmonics > _allowed(trial, curve)[:, :, None], criterion.shape)] = np.inf
@@ -114,21 +113,23 @@ def _scan(
 
 
 def _near(
-    curve: LightCurve, frequencies: FloatArray, offsets: FloatArray, limits: tuple[float, float]
-) -> tuple[FloatArray, ComplexArray]:
-    """Return the trial frequencies, shape (n_frequencies, n_offsets), and their unit circle.
-
-    Cosines cost ten times as much as all that is made of them: a product is taken of those of the frequencies
-    and those of the offsets.
-    """
+    curve: LightCurve,
+    frequencies: FloatArray,
+    offsets: FloatArray,
+    limits: tuple[float, float],
+    n_harmonics: int,
+) -> tuple[FloatArray, SeriesSums]:
+    """Return the trial frequencies, shape (n_frequencies, n_offsets), and their sums."""
     trial: FloatArray = frequencies[:, None] + offsets
-    about = unit_circle(curve.time_days, frequencies)
-    circle: ComplexArray = about[:, None, :] * unit_circle(curve.time_days, offsets)
+    circles = unit_circle(curve.time_days, frequencies), unit_circle(curve.time_days, offsets)
+    sums = SeriesSums.near(*circles, curve.values, curve.weights, n_harmonics)
     outside = (trial < limits[0]) | (trial > limits[1])
     if outside.any():
         np.clip(trial, *limits, out=trial)
-        circle[outside] = unit_circle(curve.time_days, trial[outside])
-    return trial, circle
+        circle = unit_circle(curve.time_days, trial[outside])
+        at_limits = SeriesSums.of(circle, curve.values, curve.weights, n_harmonics)
+        sums.weight[outside], sums.value[outside] = at_limits.weight, at_limits.value
+    return trial, sums
 
 
 def _dominant_harmonic(residual: FloatArray) -> FloatArray:

@@ -10,15 +10,20 @@ from dataclasses import asdict
 from broker_plugin.period.settings import PeriodSettings
 
 _THIS = "digest.py"  # finds no period
+_SAME_PERIODS = frozenset({"85f489eec665", "5b235d0773f9"})
+"""Searches that find the same: of 20 587 real windows (ASAS, all classes) all periods to 4e-6, which of them
+are significant, and log10 of their false-alarm probabilities to 0.02. ``python -m benchmarks.same_periods``
+compares two versions."""
 
 
 def another_search(digest: str) -> str | None:
-    """Say what it means that a model was calibrated with periods of this search; None if it is today's.
+    """Say what it means that a model was calibrated with periods of this search.
 
-    An empty digest is of a model that no search was used for.
+    None if it is today's, or one that finds the same periods. An empty digest is of a model that no search
+    was used for.
     """
     today = search_digest()
-    if digest in ("", today):
+    if digest in ("", today) or {digest, today} <= _SAME_PERIODS:
         return None
     return (
         f"energies and p-values were calibrated with the period search {digest}, the stream runs {today}; "

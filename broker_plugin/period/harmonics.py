@@ -3,13 +3,14 @@
 The normal equations of a weighted Fourier series need only the trigonometric
 sums of the weights (orders 0 to 2H) and of the weighted magnitudes (0 to H):
 computed as powers of one complex exponential they cost about one multiplication
-a sample and order. The columns are ordered by harmonic, so that one Cholesky
-factor gives the residuals of all series of 1 to H harmonics.
+a sample and order. The columns are a constant and the harmonics in their order, so
+that one Cholesky factor gives the residuals of all series of 1 to H harmonics.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -29,9 +30,9 @@ class HarmonicFits:
     ----------
     residual : ndarray, shape (n_frequencies, H), float64
         Residual variance of the series with 1..H harmonics, in units of the variance about the mean.
-    normal : ndarray, shape (n_frequencies, 2 H, 2 H), float64
-    moments : ndarray, shape (n_frequencies, 2 H), float64
-        The normal equations of the series with H harmonics.
+    normal : ndarray, shape (n_frequencies, 2 H + 1, 2 H + 1), float64
+    moments : ndarray, shape (n_frequencies, 2 H + 1), float64
+        The normal equations of the series with H harmonics; columns 1, cos 1, sin 1, cos 2, ...
     """
 
     residual: FloatArray
@@ -44,7 +45,7 @@ class HarmonicFits:
 
         Shape (n_frequencies, 2 H), float64.
         """
-        solved = np.linalg.solve(self.normal, self.moments[:, :, None])[:, :, 0]
+        solved = np.linalg.solve(self.normal, self.moments[:, :, None])[:, 1:, 0]
         return np.asarray(solved, dtype=np.float64)
 
 
@@ -87,69 +88,113 @@ def fit_on_circle(
     circle: ComplexArray, values: FloatArray, weights: FloatArray, n_harmonics: int
 ) -> HarmonicFits:
     """Do what :func:`fit_harmonics` does, given the :func:`unit_circle` of its times and frequencies."""
-    weight_sums, value_sums = _trigonometric_sums(circle, values, weights, n_harmonics)
-    normal, moments = _normal_equations(weight_sums, value_sums, n_harmonics)
-    diagonal = np.arange(2 * n_harmonics)
-    normal[:, diagonal, diagonal] += _RIDGE
-    factor = np.asarray(np.linalg.cholesky(normal), dtype=np.float64)
-    projected = _forward_substitution(factor, moments)
+    return fit_sums(SeriesSums.of(circle, values, weights, n_harmonics))
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesSums:
+    """What the series of up to H harmonics are fitted from.
+
+    Attributes
+    ----------
+    weight : ndarray, shape (..., 2 H + 1), complex128
+        Sums of ``w exp(i k phi)``, k from 0.
+    value : ndarray, shape (..., H + 1), complex128
+        Sums of ``w y exp(i k phi)``.
+    """
+
+    weight: ComplexArray
+    value: ComplexArray
+
+    @classmethod
+    def of(
+        cls, circle: ComplexArray, values: FloatArray, weights: FloatArray, n_harmonics: int
+    ) -> SeriesSums:
+        """Take the sums at the frequencies of a :func:`unit_circle`, shape (n_frequencies, n)."""
+        powers = np.empty((len(circle), 2 * n_harmonics, circle.shape[1]), dtype=np.complex128)
+        powers[:, 0] = circle
+        known = 1
+        while known < 2 * n_harmonics:  # by doubling: twelve powers from four products
+            new = min(known, 2 * n_harmonics - known)
+            np.multiply(powers[:, :new], powers[:, known - 1 : known], out=powers[:, known : known + new])
+            known += new
+        weight_sums = np.ones((len(circle), 2 * n_harmonics + 1), dtype=np.complex128)
+        value_sums = np.zeros((len(circle), n_harmonics + 1), dtype=np.complex128)
+        weight_sums[:, 1:] = np.vecdot(powers, weights.astype(np.complex128))
+        value_sums[:, 1:] = np.vecdot(powers[:, :n_harmonics], (weights * values).astype(np.complex128))
+        return cls(weight_sums.conj(), value_sums.conj())  # vecdot conjugates its first argument
+
+    @classmethod
+    def near(
+        cls,
+        circle: ComplexArray,
+        offsets: ComplexArray,
+        values: FloatArray,
+        weights: FloatArray,
+        n_harmonics: int,
+    ) -> SeriesSums:
+        """Take the sums at each frequency plus each offset, of the unit circles of either.
+
+        Cosines, and powers of them, cost more than sums: those of a frequency serve all its offsets.
+        Shapes (n_frequencies, n) and (n_offsets, n) make sums of (n_frequencies, n_offsets, ...).
+        """
+        shape = (len(circle), len(offsets))
+        weighted = weights * values
+        power, turn = circle.copy(), offsets.conj()
+        turn_once = turn.copy()
+        weight_sums = np.ones((*shape, 2 * n_harmonics + 1), dtype=np.complex128)
+        value_sums = np.zeros((*shape, n_harmonics + 1), dtype=np.complex128)
+        for order in range(1, 2 * n_harmonics + 1):
+            if order > 1:
+                power *= circle
+                turn *= turn_once
+            # Dot products of rows: a matrix product would wake the BLAS's threads, which fight for cores.
+            weight_sums[..., order] = np.vecdot(power[:, None], turn * weights)
+            if order <= n_harmonics:
+                value_sums[..., order] = np.vecdot(power[:, None], turn * weighted)
+        return cls(weight_sums.conj(), value_sums.conj())
+
+
+def fit_sums(sums: SeriesSums) -> HarmonicFits:
+    """Fit the series of which these are the sums, whatever the shape of the frequencies, as if in a row."""
+    n_harmonics = sums.value.shape[-1] - 1
+    size = 2 * n_harmonics + 1
+    of_weights = 0.5 * sums.weight.reshape(-1, size).view(np.float64)
+    of_values = 0.5 * sums.value.reshape(-1, n_harmonics + 1).view(np.float64)
+    one = np.ones((len(of_weights), 1))
+    parts = np.concatenate([of_weights, -of_weights, of_values, one], axis=1)
+    # Factored with the moments as a last row, that row becomes the projections on the columns made orthogonal
+    # in their order: partial sums of their squares are the fits of the shorter series.
+    first, second = _places(n_harmonics)
+    bordered = parts[:, first]
+    bordered += parts[:, second]
+    harmonic = np.arange(1, size)
+    bordered[:, harmonic, harmonic] += _RIDGE
+    projected = np.linalg.cholesky(bordered)[:, size, 1:size]
     explained = np.cumsum(projected**2, axis=1)[:, 1::2]
     residual = np.clip(1.0 - explained, 1e-9, 1.0)
-    return HarmonicFits(residual, normal, moments)
+    return HarmonicFits(residual, bordered[:, :size, :size], bordered[:, size, :size])
 
 
-def _trigonometric_sums(
-    circle: ComplexArray, values: FloatArray, weights: FloatArray, n_harmonics: int
-) -> tuple[ComplexArray, ComplexArray]:
-    """Return sums of w exp(i k phi), k = 0..2H, and of w y exp(i k phi), k = 0..H, one row a frequency."""
-    weighted = (weights * values).astype(np.complex128)
-    plain = weights.astype(np.complex128)
-    power = circle.copy()
-    weight_sums = np.ones((len(circle), 2 * n_harmonics + 1), dtype=np.complex128)
-    value_sums = np.zeros((len(circle), n_harmonics + 1), dtype=np.complex128)
-    for order in range(1, 2 * n_harmonics + 1):
-        if order > 1:
-            power *= circle
-        # One dot product a row: a matrix product would wake the threads of the BLAS, which fight for cores.
-        weight_sums[:, order] = np.vecdot(power, plain)
-        if order <= n_harmonics:
-            value_sums[:, order] = np.vecdot(power, weighted)
-    np.conjugate(weight_sums, out=weight_sums)  # vecdot conjugates its first argument
-    np.conjugate(value_sums, out=value_sums)
-    return weight_sums, value_sums
+@cache
+def _places(n_harmonics: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return which two parts the bordered normal matrix is the sum of, shape (2 H + 2, 2 H + 2) each.
 
-
-def _normal_equations(
-    weight_sums: ComplexArray, value_sums: ComplexArray, n_harmonics: int
-) -> tuple[FloatArray, FloatArray]:
-    """Return normal matrices (n_frequencies, 2H, 2H) and moments (n_frequencies, 2H), the mean eliminated."""
-    order = np.arange(1, n_harmonics + 1)
-    total = order[:, None] + order
-    difference = order[:, None] - order
-    plus, minus = weight_sums[:, total], weight_sums[:, np.abs(difference)]
-    sign = np.sign(difference)
-    n = len(weight_sums)
-    blocks = np.empty((n, n_harmonics, 2, n_harmonics, 2))
-    blocks[:, :, 0, :, 0] = 0.5 * (minus.real + plus.real)
-    blocks[:, :, 1, :, 1] = 0.5 * (minus.real - plus.real)
-    sine_cosine = 0.5 * (plus.imag + sign * minus.imag)
-    blocks[:, :, 1, :, 0] = sine_cosine
-    blocks[:, :, 0, :, 1] = sine_cosine.transpose(0, 2, 1)
-    normal: FloatArray = blocks.reshape(n, 2 * n_harmonics, 2 * n_harmonics)
-    means = _interleave(weight_sums[:, 1 : n_harmonics + 1])
-    normal -= means[:, :, None] * means[:, None, :]
-    return normal, _interleave(value_sums[:, 1:])  # values have mean zero, so the moments need no correction
-
-
-def _interleave(sums: ComplexArray) -> FloatArray:
-    """Return real and imaginary parts as cosine, sine, cosine, sine, ... columns."""
-    return np.stack([sums.real, sums.imag], axis=2).reshape(len(sums), -1)
-
-
-def _forward_substitution(factor: FloatArray, moments: FloatArray) -> FloatArray:
-    """Solve L x = m for many lower triangular L at once (numpy has no batched triangular solver)."""
-    solution = np.zeros_like(moments)
-    for row in range(moments.shape[1]):
-        known = np.einsum("ij,ij->i", factor[:, row, :row], solution[:, :row])
-        solution[:, row] = (moments[:, row] - known) / factor[:, row, row]
-    return solution
+    The parts are halves: of the sums of weights (real and imaginary in turn), of the same with the other
+    sign, and of the sums of values; then a one.
+    """
+    column = np.delete(np.arange(2 * n_harmonics + 2), 1)  # cos 0, cos 1, sin 1, ...: there is no sin 0
+    harmonic, is_sine = column // 2, column % 2 == 1
+    difference = harmonic[:, None] - harmonic
+    # 2 cos a cos b = cos(a - b) + cos(a + b), 2 sin a sin b = cos(a - b) - cos(a + b),
+    # 2 cos a sin b = sin(a + b) - sin(a - b).
+    mixed = is_sine[:, None] != is_sine
+    negative = 2 * (2 * n_harmonics + 1)
+    minus = mixed & (np.where(is_sine, -difference, difference) < 0)
+    first, second = np.empty((2, len(column) + 1, len(column) + 1), dtype=np.intp)
+    first[:-1, :-1] = 2 * (harmonic[:, None] + harmonic) + mixed + negative * (is_sine[:, None] & is_sine)
+    second[:-1, :-1] = 2 * np.abs(difference) + mixed + negative * minus
+    for places in (first, second):
+        places[-1, :-1] = places[:-1, -1] = 2 * negative + column
+        places[-1, -1] = 2 * negative + 2 * (n_harmonics + 1)  # two: more than the variance, which is one
+    return first, second

@@ -35,16 +35,16 @@ def absolute_residual(curve: LightCurve, frequencies: FloatArray, harmonics: Flo
     most = int(harmonics.max())
     circle = unit_circle(curve.time_days, frequencies)
     fits = fit_on_circle(circle, curve.values, curve.weights, most)
-    model = np.zeros(circle.shape)
-    for count in np.unique(harmonics).tolist():
-        rows = np.flatnonzero(harmonics == count)
-        normal, moments = fits.normal[rows, : 2 * count, : 2 * count], fits.moments[rows, : 2 * count]
-        solved = np.linalg.solve(normal, moments[:, :, None])[:, :, 0]
-        power = np.ones((len(rows), circle.shape[1]), dtype=np.complex128)
-        for k in range(count):
-            power *= circle[rows]
-            model[rows] += solved[:, [2 * k]] * power.real + solved[:, [2 * k + 1]] * power.imag
-    residual = curve.values - model
+    beyond = np.arange(2 * most + 1) > 2 * harmonics[:, None]
+    normal = np.where(beyond[:, :, None] | beyond[:, None], np.eye(2 * most + 1), fits.normal)
+    moments = np.where(beyond, 0.0, fits.moments)
+    solved = np.linalg.solve(normal, moments[:, :, None])[:, :, 0]
+    amplitudes = solved[:, 1::2] - 1j * solved[:, 2::2]
+    model = np.zeros(circle.shape, dtype=np.complex128)
+    for k in reversed(range(most)):  # Horner's scheme
+        model += amplitudes[:, [k]]
+        model *= circle
+    residual = curve.values - model.real
     residual -= (residual * curve.weights).sum(axis=1, keepdims=True)
     scatter: FloatArray = np.abs(residual).mean(axis=1)
     return scatter.clip(_LEAST)
@@ -60,6 +60,7 @@ def folded_scatter(curve: LightCurve, frequencies: FloatArray) -> FloatArray:
     folded = curve.values[order]
     reach = _NEIGHBOURS // 2
     around = np.concatenate([folded[:, -reach:], folded, folded[:, :reach]], axis=1)
-    median = np.median(np.lib.stride_tricks.sliding_window_view(around, _NEIGHBOURS, axis=1), axis=2)
+    neighbours = np.lib.stride_tricks.sliding_window_view(around, _NEIGHBOURS, axis=1)
+    median = np.partition(neighbours, reach, axis=2)[:, :, reach]  # a third of the time of np.median
     scatter: FloatArray = np.abs(folded - median).mean(axis=1)
     return scatter.clip(_LEAST)

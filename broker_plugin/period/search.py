@@ -16,7 +16,7 @@ from broker_plugin.period.doubling import settle_double
 from broker_plugin.period.light_curve import LEAST_EPOCHS, LightCurve, prepare
 from broker_plugin.period.settings import PeriodSettings
 from broker_plugin.period.significance import log10_false_alarm
-from broker_plugin.period.spectrum import Grid, frequency_grid, one_term_power
+from broker_plugin.period.spectrum import Grid, exact_power, frequency_grid, one_term_power
 from broker_plugin.records.annotation import PeriodCandidate, PeriodReport
 from broker_plugin.records.epoch import FloatArray
 
@@ -131,7 +131,9 @@ def rank_frequencies(
         return curve
     limits = (grid.first * grid.step, (grid.first + grid.size - 1) * grid.step)
     comparison = compare(curve, candidates, settings.finalists, settings.n_harmonics, limits)
-    return Ranked(curve, grid, limits, comparison, float(power.max()))
+    highest = (grid.first + int(power.argmax())) * grid.step
+    highest_power = exact_power(curve.time_days, curve.values, curve.errors, highest)
+    return Ranked(curve, grid, limits, comparison, highest_power)
 
 
 def _nothing(baseline_days: float) -> PeriodReport:

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
-from broker_plugin.period.nonuniform import ComplexArray, trigonometric_sums
+from broker_plugin.period.harmonics import unit_circle
+from broker_plugin.period.nonuniform import SingleComplexArray, trigonometric_sums
 from broker_plugin.period.settings import PeriodSettings
-from broker_plugin.records.epoch import FloatArray
+from broker_plugin.records.epoch import Float32Array, FloatArray
 
 _LEAST_OVERSAMPLING = 2.5  # a peak half way between two grid points still keeps 87 % of its power
-_BLOCK = 8192  # frequencies: what is computed of them stays in the processor's cache
+_ROWS = 32  # that a spectrum is laid in, to learn how high its highest points are
+_BLOCK = 16_384  # frequencies: what is computed of them stays in the processor's cache
+# Where what a cosine and a sine have of their own is less, of all they have (or of one, where all epochs
+# share a phase), errors of the sums would make peaks.
+_DEGENERATE = 1e-4
+_NO_PHASES = 1e-8
+_Complex = TypeVar("_Complex", np.complex64, np.complex128)
+
 HARMONIC_SUMS = (1, 2, 3, 4, 6)
 """Numbers of harmonics of the summed periodograms: 1 for pulsators, 4 and 6 for narrow eclipses."""
 
@@ -41,7 +51,7 @@ def frequency_grid(baseline_days: float, settings: PeriodSettings) -> Grid:
     return Grid(step, first, max(0, last - first + 1), cut)
 
 
-def one_term_power(time_days: FloatArray, values: FloatArray, errors: FloatArray, grid: Grid) -> FloatArray:
+def one_term_power(time_days: FloatArray, values: FloatArray, errors: FloatArray, grid: Grid) -> Float32Array:
     """Return the Lomb-Scargle power (floating mean, 0 to 1) at each grid frequency.
 
     The generalised periodogram of Zechmeister & Kuerster (2009, A&A 496, 577, Eq. 4 to 13), its sums written
@@ -56,60 +66,79 @@ def one_term_power(time_days: FloatArray, values: FloatArray, errors: FloatArray
 
     Returns
     -------
-    ndarray, shape (grid.size,), float64
+    ndarray, shape (grid.size,), float32
+        With errors of about 1e-5, some 1e-4 at most: enough to find peaks, whose height
+        :func:`exact_power` tells.
     """
+    weights, weighted, variance = _weighted(values, errors)
+    of_weights, of_values = trigonometric_sums(
+        time_days, np.stack([weights, weighted]), grid.first, grid.step, grid.size
+    )
+    of_doubled = _at_twice(of_weights, time_days, weights, grid)
+    power = np.empty(grid.size, dtype=np.float32)
+    for start in range(0, grid.size, _BLOCK):
+        part = slice(start, start + _BLOCK)
+        power[part] = _power(of_weights[part], of_values[part], of_doubled[part], variance)
+    return power
+
+
+def exact_power(time_days: FloatArray, values: FloatArray, errors: FloatArray, frequency: float) -> float:
+    """Return what :func:`one_term_power` returns, at one frequency and in double precision."""
+    weights, weighted, variance = _weighted(values, errors)
+    circle = unit_circle(time_days, np.array([frequency]))
+    return float(_power(circle @ weights, circle @ weighted, circle**2 @ weights, variance)[0])
+
+
+def _weighted(values: FloatArray, errors: FloatArray) -> tuple[FloatArray, FloatArray, float]:
+    """Return weights of sum one, these times the values about their mean, and the variance."""
     weights = errors**-2
     weights /= weights.sum()
     values = values - np.sum(weights * values)
     weighted = weights * values
-    variance = float(np.sum(weighted * values))
-    of_weights = trigonometric_sums(time_days, weights, grid.first, grid.step, grid.size)
-    of_values = trigonometric_sums(time_days, weighted, grid.first, grid.step, grid.size)
-    of_doubled = _at_twice(of_weights, time_days, weights, grid)
-    power = np.empty(grid.size)
-    for start in range(0, grid.size, _BLOCK):
-        part = slice(start, start + _BLOCK)
-        power[part] = _power(of_weights[part], of_values[part], of_doubled[part])
-    power /= variance
-    np.nan_to_num(power, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(power, 0.0, 1.0, out=power)
+    return weights, weighted, float(np.sum(weighted * values))
 
 
 def _at_twice(
-    of_weights: ComplexArray, time_days: FloatArray, weights: FloatArray, grid: Grid
-) -> ComplexArray:
+    of_weights: SingleComplexArray, time_days: FloatArray, weights: FloatArray, grid: Grid
+) -> SingleComplexArray:
     """Return the sums of the weights at twice each grid frequency: of half of them the grid has them."""
     known = of_weights[grid.first :: 2]
     rest = trigonometric_sums(
-        2.0 * time_days, weights, grid.first + len(known), grid.step, grid.size - len(known)
+        2.0 * time_days, weights[None], grid.first + len(known), grid.step, grid.size - len(known)
     )
-    return np.concatenate([known, rest])
+    return np.concatenate([known, rest[0]])
 
 
-def _power(weight: ComplexArray, value: ComplexArray, doubled: ComplexArray) -> FloatArray:
-    """Return the power times the variance; see :func:`one_term_power`."""
+def _power(
+    weight: npt.NDArray[_Complex],
+    value: npt.NDArray[_Complex],
+    doubled: npt.NDArray[_Complex],
+    variance: float,
+) -> npt.NDArray[np.floating]:
+    """Return the power in the precision of the sums; see :func:`one_term_power`."""
     a = weight * weight
     np.subtract(doubled, a, out=a)
-    a_real, a_imag = a.real.copy(), a.imag.copy()
-    real, imag = value.real.copy(), value.imag.copy()
-    b = 1.0 - (weight.real**2 + weight.imag**2)
-    real_squared, imag_squared = real * real, imag * imag
-    above = b * (real_squared + imag_squared)
-    above -= a_real * (real_squared - imag_squared)
-    real *= imag
-    real *= a_imag
-    real *= 2.0
-    above -= real
-    below = b * b
-    below -= a_real * a_real
-    below -= a_imag * a_imag
-    with np.errstate(divide="ignore", invalid="ignore"):  # where a cosine and a sine are one
-        above /= below
-    above *= 2.0
-    return above
+    turned = value * value
+    turned *= np.conjugate(a)
+    above = 1.0 - _squared_modulus(weight)
+    b_squared = above * above
+    above *= _squared_modulus(value)
+    above -= turned.real
+    below = b_squared - _squared_modulus(a)
+    b_squared *= _DEGENERATE
+    b_squared += _NO_PHASES
+    below[below < b_squared] = np.inf  # a cosine and a sine are one there: no power rather than rounding
+    above /= below
+    above *= 2.0 / variance
+    return np.clip(above, 0.0, 1.0, out=above)
 
 
-def harmonic_sum(power: FloatArray, grid: Grid, n_harmonics: int) -> FloatArray:
+def _squared_modulus(sums: npt.NDArray[_Complex]) -> npt.NDArray[np.floating]:
+    parts = np.square(sums.view(sums.real.dtype))  # all in a row: twice as fast as real and imaginary parts
+    return np.asarray(parts[0::2] + parts[1::2])
+
+
+def harmonic_sum(power: Float32Array, grid: Grid, n_harmonics: int) -> Float32Array:
     """Return the power summed over the first harmonics of each frequency that has them all on the grid.
 
     Up to the leakage between harmonics this is the periodogram of a Fourier series; it costs
@@ -117,7 +146,7 @@ def harmonic_sum(power: FloatArray, grid: Grid, n_harmonics: int) -> FloatArray:
 
     Returns
     -------
-    ndarray, shape (m,), float64
+    ndarray, shape (m,), float32
         For grid frequencies ``first .. first + m - 1``.
     """
     last = (grid.first + grid.size - 1) // n_harmonics
@@ -129,17 +158,25 @@ def harmonic_sum(power: FloatArray, grid: Grid, n_harmonics: int) -> FloatArray:
     return total
 
 
-def highest_peaks(power: FloatArray, count: int) -> np.ndarray:
+def highest_peaks(power: Float32Array, count: int) -> npt.NDArray[np.intp]:
     """Return indices of the highest local maxima, highest first (equal ones: lower frequency first)."""
-    if len(power) < 3:
-        return np.argsort(-power, kind="stable")[:count]
-    inner = power[1:-1]
-    is_peak = np.empty(len(power), dtype=bool)
-    is_peak[1:-1] = (inner >= power[:-2]) & (inner > power[2:])
-    is_peak[0], is_peak[-1] = power[0] > power[1], power[-1] > power[-2]
-    peaks = np.flatnonzero(is_peak)
-    heights = power[peaks]
-    if len(peaks) > 8 * count:
-        chosen = heights >= np.partition(heights, len(heights) - 4 * count)[len(heights) - 4 * count]
-        peaks, heights = peaks[chosen], heights[chosen]
-    return peaks[np.argsort(-heights, kind="stable")[:count]]
+    columns = len(power) // _ROWS
+    tops = power[: _ROWS * columns].reshape(_ROWS, columns).max(axis=0)
+    peaks = np.empty(0, dtype=np.intp)
+    for points in (20 * count, 200 * count):  # that are high, at least; few of them are maxima
+        if len(peaks) < count and columns > points:
+            peaks = _local_maxima(power, float(np.partition(tops, columns - points)[columns - points]))
+    if len(peaks) < count:
+        peaks = _local_maxima(power, -np.inf)
+    highest: npt.NDArray[np.intp] = peaks[np.argsort(-power[peaks], kind="stable")[:count]]
+    return highest
+
+
+def _local_maxima(power: Float32Array, least: float) -> npt.NDArray[np.intp]:
+    """Return indices of the maxima of at least this height, of a plateau the last; ends may be maxima."""
+    high = np.flatnonzero(power >= least)
+    last = len(power) - 1
+    heights, left, right = power[high], power[np.maximum(high - 1, 0)], power[np.minimum(high + 1, last)]
+    rises, falls = heights > left, heights > right
+    maxima: npt.NDArray[np.intp] = high[np.where(high == last, rises, falls & (rises | (heights == left)))]
+    return maxima
