@@ -183,7 +183,7 @@ def _chimera(
     values = (mag - mag.mean()) / mag.std()
     weights = np.full(len(values), 1.0 / len(values))
     fit = fit_harmonics(times, values, weights, np.array([1.0 / period]), _HARMONICS)
-    cosine, sine = fit.coefficients[0, 0::2], fit.coefficients[0, 1::2]
+    cosine, sine = fit.coefficients(0).reshape(-1, 2).T
     turns = time / 10 ** rng.uniform(-1.3, 2.8) + rng.uniform()
     angle = 2.0 * np.pi * np.arange(1, _HARMONICS + 1)[:, None] * turns
     shape = cosine @ np.cos(angle) + sine @ np.sin(angle)

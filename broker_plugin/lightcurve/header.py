@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
 from functools import lru_cache
+from typing import NamedTuple
 
 # layout version, ra, dec, version, floor slot, expired, due, window digest, chunk end, chunks
 _FIXED = struct.Struct("<BddqqIIQdH")
@@ -16,8 +16,7 @@ _COUNT = struct.Struct("<H")
 _NO_FLOOR = -(2**63)
 
 
-@dataclass(frozen=True, slots=True)
-class BandHeader:
+class BandHeader(NamedTuple):
     """Counts and cursors of one (object, band).
 
     Attributes
@@ -41,8 +40,6 @@ class BandHeader:
         state lets go must not depend on whether a withdrawal came before or after its epoch.
     withdrawn_counts : tuple of (int, int)
         (number of the chunk of state, withdrawn exposures in it), ascending, chunks without left away.
-    n_held : int
-        Exposures in the state, withdrawn ones included.
     """
 
     ra: float
@@ -56,11 +53,10 @@ class BandHeader:
     chunk_counts: tuple[tuple[int, int], ...] = ()
     withdrawn_counts: tuple[tuple[int, int], ...] = ()
 
-    n_held: int = field(init=False, compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        """Count once; it is asked several times for each packet."""
-        object.__setattr__(self, "n_held", sum([count for _, count in self.chunk_counts]))
+    @property
+    def n_held(self) -> int:
+        """Return the number of exposures in the state, withdrawn ones included."""
+        return sum([count for _, count in self.chunk_counts])
 
     @property
     def n_exposures(self) -> int:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from broker_plugin.lightcurve import epochs as ep
 from broker_plugin.lightcurve.header import BandHeader
-from broker_plugin.lightcurve.plain import PlainEpochs, merged_chunk
+from broker_plugin.lightcurve.plain import EPOCH_BYTES, ORIGIN_AT, PlainEpochs, merged_chunk
 from broker_plugin.records.epoch import EPOCH_DTYPE, EpochArray
 
 
@@ -28,8 +27,7 @@ class Store(Protocol):
         """Yield (key, value) under the prefix, in key order."""
 
 
-@dataclass(frozen=True, slots=True)
-class Update:
+class Update(NamedTuple):
     """What a packet changed.
 
     Attributes
@@ -38,8 +36,8 @@ class Update:
         Already stored, but for the window cursors.
     was : int
         Epochs before.
-    added : ndarray of EPOCH_DTYPE
-        Epochs in time slots that were not held before.
+    added : bytes
+        Epochs in time slots that were not held before, EPOCH_DTYPE.
     n_repeated : int
         Epochs of exposures that were held already (they may have revised a value).
     n_expired : int
@@ -52,7 +50,7 @@ class Update:
 
     header: BandHeader
     was: int
-    added: EpochArray
+    added: bytes
     n_repeated: int
     n_expired: int
     withdrawn: EpochArray
@@ -61,9 +59,15 @@ class Update:
     @property
     def n_epochs(self) -> int:
         """Return how many epochs the packet had."""
-        return len(self.added) + self.n_repeated + self.n_expired
+        return len(self.added) // EPOCH_BYTES + self.n_repeated + self.n_expired
+
+    @property
+    def origins(self) -> bytes:
+        """Return the origin of each epoch that was added."""
+        return self.added[ORIGIN_AT::EPOCH_BYTES]
 
 
+_NONE = ep.no_epochs()
 HEADERS = b"h/"
 _CHUNKS = b"c/"
 
@@ -121,7 +125,7 @@ class BandHistory:
         header = BandHeader(ra, dec, version) if held_header is None else held_header
         was = header.n_epochs
         if (version, ra, dec) > (header.version, header.ra, header.dec):
-            header = replace(header, ra=ra, dec=dec, version=version)
+            header = header._replace(ra=ra, dec=dec, version=version)
 
         late = ep.time_slots(incoming) <= header.floor_slot
         fresh = ep.without_rank_of_withdrawals(incoming[~late])
@@ -143,21 +147,19 @@ class BandHistory:
                 if n_withdrawn := len(exposures) - len(ep.live(exposures)):
                     withdrawn.append(ep.newly_withdrawn(held, merged))
                     withdrawn_counts[number] = n_withdrawn
-        header = replace(
-            header,
+        header = header._replace(
             chunk_counts=tuple(sorted(counts.items())),
             withdrawn_counts=tuple(sorted(withdrawn_counts.items())),
         )
         header = self._let_go(header, max_epochs)
         self.put_header(header)
-        new_epochs = np.concatenate(added) if added else ep.no_epochs()
         return Update(
             header,
             was,
-            new_epochs,
-            len(fresh) - len(new_epochs),
+            b"".join([epochs.tobytes() for epochs in added]),
+            len(fresh) - sum(map(len, added)),
             int(late.sum()),
-            np.concatenate(withdrawn) if withdrawn else ep.no_epochs(),
+            np.concatenate(withdrawn) if withdrawn else _NONE,
             held_header is None,
         )
 
@@ -188,13 +190,13 @@ class BandHistory:
             if merged.new:
                 more[number] = merged.n_more
                 added.append(merged.new)
-        new = np.frombuffer(b"".join(added), dtype=EPOCH_DTYPE) if added else ep.no_epochs()
+        new = b"".join(added)
         after = _moved(header, ra, dec, version, more)
         if after.n_held > max_epochs:
             after = self._let_go(after, max_epochs)
         self.put_header(after)
-        n_repeated = stop - n_late - len(new)
-        return Update(after, header.n_epochs, new, n_repeated, n_late, ep.no_epochs(), held is None)
+        n_repeated = stop - n_late - len(new) // EPOCH_BYTES
+        return Update(after, header.n_epochs, new, n_repeated, n_late, _NONE, held is None)
 
     def _let_go(self, header: BandHeader, max_epochs: int) -> BandHeader:
         """Drop the oldest beyond the bound: what stays is the newest ever seen, in whatever order it came."""
@@ -215,8 +217,7 @@ class BandHistory:
                 rest = ((number, len(left)), *rest)
                 if n_withdrawn := len(left) - len(ep.live(left)):
                     withdrawn[number] = n_withdrawn
-            header = replace(
-                header,
+            header = header._replace(
                 floor_slot=floor_slot,
                 n_expired=header.n_expired + dropped,
                 chunk_counts=rest,

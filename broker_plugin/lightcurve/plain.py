@@ -25,7 +25,7 @@ MOST = 256
 
 _EPOCH = struct.Struct("<dffqB")  # as EPOCH_DTYPE
 _TIME = struct.Struct("<d")
-_ORIGIN_AT = EPOCH_BYTES - 1
+ORIGIN_AT = EPOCH_BYTES - 1
 _TIMES_KEPT = 512  # compiled formats, one for each number of epochs
 
 
@@ -158,7 +158,7 @@ def _changed(
         else:
             theirs = at * EPOCH_BYTES
             # Most of a packet repeats what its object's own alerts have brought, and those win.
-            if held[theirs + _ORIGIN_AT] > packed[mine + _ORIGIN_AT]:
+            if held[theirs + ORIGIN_AT] > packed[mine + ORIGIN_AT]:
                 continue
             rival = held[theirs : theirs + EPOCH_BYTES]
         challenger = packed[mine : mine + EPOCH_BYTES]

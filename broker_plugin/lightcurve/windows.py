@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from broker_plugin.lightcurve.header import BandHeader
@@ -68,7 +68,7 @@ def due_windows(
         return header, []
     window = light_curve[-WINDOW_EPOCHS:]
     digest = _digest(window)
-    header, was = replace(header, due=level, window_digest=digest), header.window_digest
+    header, was = header._replace(due=level, window_digest=digest), header.window_digest
     return header, [] if digest == was else [window]
 
 
@@ -115,10 +115,10 @@ def after_withdrawal(
         return header, None
     left = read()
     if len(left) < WINDOW_EPOCHS:
-        return replace(header, due=0), Remainder(left, is_window=False)
+        return header._replace(due=0), Remainder(left, is_window=False)
     window = left[-WINDOW_EPOCHS:]
     level = _level(len(left) + header.n_expired, settings)
-    return replace(header, due=level, window_digest=_digest(window)), Remainder(window, is_window=True)
+    return header._replace(due=level, window_digest=_digest(window)), Remainder(window, is_window=True)
 
 
 def _digest(window: EpochArray) -> int:
@@ -146,4 +146,4 @@ def _disjoint_chunks(
         return header, []
     chunks = [rest[i * WINDOW_EPOCHS : (i + 1) * WINDOW_EPOCHS] for i in range(n_chunks)]
     end = float(chunks[-1]["time_mjd"][-1])
-    return replace(header, due=header.due + n_chunks, chunk_end_mjd=end), chunks
+    return header._replace(due=header.due + n_chunks, chunk_end_mjd=end), chunks

@@ -21,6 +21,7 @@ from broker_plugin.records.epoch import FloatArray
 LONG_FREQUENCY = 0.02
 """Cycles per day; beyond 50 days no two cycles are alike, and no period is doubled."""
 
+_TRIALS: FloatArray = np.linspace(-1.0, 1.0, 9)
 _SHORT_HARMONICS = 4
 _LONG_HARMONICS = 2  # of the series that refines those: more of them come out within 1 % than with one
 _LEAST_CYCLES = 3.0  # of the double period, else the odd harmonics describe the trend of the window
@@ -73,10 +74,10 @@ def pair_about(curve: LightCurve, winner: float, limits: tuple[float, float]) ->
 
 def _fit_near(curve: LightCurve, frequency: float, n_harmonics: int, reach: float) -> Series:
     """Fit within ``reach`` inverse baselines of a frequency and return the best."""
-    trial = frequency + np.linspace(-reach, reach, 9) / curve.baseline_days
+    trial = frequency + reach / curve.baseline_days * _TRIALS
     fits = fit_harmonics(curve.time_days, curve.values, curve.weights, trial, n_harmonics)
     best = int(fits.residual[:, -1].argmin())
-    coefficients: FloatArray = fits.coefficients[best]
+    coefficients = fits.coefficients(best)
     amplitudes: ComplexArray = coefficients[0::2] - 1j * coefficients[1::2]
     return Series(float(trial[best]), float(fits.residual[best, -1]), amplitudes)
 

@@ -35,8 +35,7 @@ class BandRows(NamedTuple):
     stop: int
 
 
-@dataclass(frozen=True, slots=True)
-class PacketHead:
+class PacketHead(NamedTuple):
     """One record but for its epochs; the fields are those of :class:`ObjectPhotometry`.
 
     ``version`` is that of all its epochs.

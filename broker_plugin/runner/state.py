@@ -50,6 +50,7 @@ class BatchState:
         self._below = below
         self._changes: dict[int, dict[bytes, bytes | None]] = {}
         self._keys: dict[int, SortedKeys] = {}
+        self._unsorted: dict[int, list[bytes]] = {}  # keys since the last scan; most batches scan little
 
     @property
     def changes(self) -> Mapping[int, Mapping[bytes, bytes | None]]:
@@ -81,8 +82,9 @@ class BatchState:
             self._below.get(partition, key)  # raises KeyError for a partition that is not ours
             changed = self._changes.setdefault(partition, {})
             self._keys[partition] = SortedKeys()
+            self._unsorted[partition] = []
         if key not in changed:
-            self._keys[partition].add(key)
+            self._unsorted[partition].append(key)
         changed[key] = value
 
     def scan(self, partition: int, prefix: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -92,7 +94,11 @@ class BatchState:
         """
         if partition not in self._keys:
             return self._below.scan(partition, prefix)
-        mine = self._keys[partition].with_prefix(prefix)
+        keys = self._keys[partition]
+        for key in self._unsorted[partition]:
+            keys.add(key)
+        self._unsorted[partition].clear()
+        mine = keys.with_prefix(prefix)
         return self._merge(self._changes[partition], mine, self._below.scan(partition, prefix))
 
     @staticmethod

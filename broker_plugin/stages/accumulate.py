@@ -71,11 +71,12 @@ class AccumulateStage:
         tally.count("photometry_consumed_total", len(batch))
         photometry = decode_photometry_batch([message.value for message in batch])
         incoming = IncomingEpochs(photometry.epochs)
+        stores = {number: _PartitionStore(state, number) for number in {it.partition for it in batch}}
         for message, packet in zip(batch, photometry.packets, strict=True):
             if isinstance(packet, ValueError):
                 self._put_aside("undecodable_photometry", str(packet), message, tally)
                 continue
-            store = _PartitionStore(state, message.partition)
+            store = stores[message.partition]
             # All bands first: a window tells the object's mean magnitude in each of them.
             due = [w for rows in packet.bands for w in self._add(packet, rows, incoming, store, tally)]
             for window in due:
@@ -108,7 +109,7 @@ class AccumulateStage:
             tally.count("epochs_rejected_total", n_rejected, reason="non_finite")
         if update is None:
             return []
-        for origin in update.added["origin"].tolist() if len(update.added) else ():
+        for origin in update.origins:
             tally.count("epochs_added_total", band=band, origin=_ORIGINS[origin], survey=photometry.survey)
         if update.n_repeated:
             tally.count("epochs_duplicate_total", update.n_repeated, survey=photometry.survey)

@@ -16,11 +16,13 @@ class Tally:
 
     outputs: list[Output] = field(default_factory=list)
     observations: list[Observation] = field(default_factory=list)
-    counts: Counter[tuple[str, Labels]] = field(default_factory=Counter)
+    counts: dict[tuple[str, ...], int] = field(default_factory=dict)
+    """By the counter's name, the names of its labels and their values."""
 
     def count(self, name: str, value: int = 1, /, **labels: str) -> None:
         """Add to a counter or gauge."""
-        self.counts[name, tuple(labels.items())] += value
+        key = (name, *labels, *labels.values())  # flat: made and hashed for each epoch
+        self.counts[key] = self.counts.get(key, 0) + value
 
     def observe(self, name: str, value: float, /, **labels: str) -> None:
         """Add one value to a histogram."""
@@ -29,8 +31,9 @@ class Tally:
     def result(self) -> StepResult:
         """Return the step's result."""
         # Labels are put in order here: once for each counter, not once for each count.
-        counts: Counter[tuple[str, Labels]] = Counter()
-        for (name, labels), n in self.counts.items():
-            counts[name, tuple(sorted(labels))] += n
-        counted = [Observation(name, n, dict(labels)) for (name, labels), n in counts.items() if n]
+        sums: Counter[tuple[str, Labels]] = Counter()
+        for (name, *rest), n in self.counts.items():
+            labels = zip(rest[: len(rest) // 2], rest[len(rest) // 2 :], strict=True)
+            sums[name, tuple(sorted(labels))] += n
+        counted = [Observation(name, n, dict(labels)) for (name, labels), n in sums.items() if n]
         return StepResult(self.outputs, [*counted, *self.observations])

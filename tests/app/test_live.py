@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from broker_plugin.app.live import build_runners, kafka_bus, source_bus, wanted_topics
@@ -80,7 +78,7 @@ def test_a_shadow_scores_the_same_windows_into_topics_of_its_own() -> None:
     assert runner._stage.changelog_topic == "p-shadow.score-changelog"
     assert runner._settings.group("shadow") == "p.shadow"
     message = Message("p.lightcurves", 0, 0, None, encode_window(window()))
-    result = runner._stage.step([message, replace(message, value=b"x")], DictState())
+    result = runner._stage.step([message, message._replace(value=b"x")], DictState())
     topics = {output.topic for output in result.outputs}
     assert topics == {"p-shadow.classifications", "p.dead-letters"}
     assert [o.name for o in result.observations] == ["dead_letters_total"]

@@ -108,11 +108,11 @@ def test_update_tells_added_from_repeated_and_expired() -> None:
     update = history.add(
         make_epochs(exposures([5, 6, 7]), [15] * 3, [0.1] * 3), ra=1, dec=2, version=2, max_epochs=3
     )
-    assert (update.was, len(update.added), update.n_repeated, update.n_expired) == (2, 1, 2, 0)
+    assert (update.was, len(update.origins), update.n_repeated, update.n_expired) == (2, 1, 2, 0)
 
     history.add(make_epochs(exposures([8]), [15], [0.1]), ra=1, dec=2, version=3, max_epochs=3)
     late = history.add(make_epochs(exposures([5]), [15], [0.1]), ra=1, dec=2, version=4, max_epochs=3)
-    assert (late.was, len(late.added), late.n_expired) == (4, 0, 1)
+    assert (late.was, len(late.origins), late.n_expired) == (4, 0, 1)
     assert late.header.n_epochs == 4
 
 
@@ -122,6 +122,7 @@ def test_update_tells_added_from_repeated_and_expired() -> None:
         ra=st.floats(0, 360),
         dec=st.floats(-90, 90),
         version=st.integers(-(2**63), 2**63 - 1),
+        floor_slot=st.integers(-(2**63), 2**63 - 1),
         n_expired=st.integers(0, 2**32 - 1),
         due=st.integers(0, 2**32 - 1),
         window_digest=st.integers(0, 2**64 - 1),

@@ -30,7 +30,7 @@ def merged_both_ways(batches: list[EpochArray], max_epochs: int) -> tuple[DictSt
 
 
 def told(update: Update) -> tuple[object, ...]:
-    fields = (getattr(update, name) for name in Update.__dataclass_fields__)
+    fields = (getattr(update, name) for name in Update._fields)
     return tuple(sorted(field.tolist()) if isinstance(field, np.ndarray) else field for field in fields)
 
 

@@ -7,7 +7,7 @@ from astropy.timeseries import LombScargle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker_plugin.period.harmonics import fit_harmonics
+from broker_plugin.period.harmonics import fit_harmonics, unit_circle
 from broker_plugin.period.spectrum import (
     exact_power,
     frequency_grid,
@@ -39,7 +39,7 @@ def test_fits_equal_least_squares():
             root = np.sqrt(weights)
             solution, residual, _, _ = np.linalg.lstsq(design * root[:, None], values * root, rcond=None)
             np.testing.assert_allclose(fits.residual[row, n_harmonics - 1], residual[0], rtol=1e-6)
-        np.testing.assert_allclose(fits.coefficients[row], solution[1:], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(fits.coefficients(row), solution[1:], rtol=1e-5, atol=1e-6)
 
 
 def test_power_equals_astropy():
@@ -110,3 +110,14 @@ def test_highest_peaks_are_those_of_a_plain_search(heights, count, repeats):
     wanted.sort(key=lambda k: (-power[k], k))
 
     assert highest_peaks(power, count).tolist() == wanted[:count]
+
+
+@given(st.floats(1e-4, 50.0), st.lists(st.floats(-6000.0, 6000.0), min_size=1, max_size=20))
+def test_unit_circle_is_exact(frequency, times):
+    """To the rounding of the product of frequency and time, for times of both signs."""
+    time = np.array(times)
+
+    (circle,) = unit_circle(time, np.array([frequency]))
+
+    cycles = frequency * time
+    np.testing.assert_allclose(circle, np.exp(2j * np.pi * (cycles - np.rint(cycles))), rtol=0, atol=1e-15)

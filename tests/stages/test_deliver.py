@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -31,7 +30,7 @@ NEWS = build_filter("news", FilterSpec(new_or_changed=True))
 def message(a: Annotation, offset: int = 0, **changes: Any) -> Message:
     value = encode_classification(a, 1_700_000_000_000)
     key = f"{a.survey}/{a.object_id}".encode()
-    return replace(Message("t.classifications", 0, offset, key, value), **changes)
+    return Message("t.classifications", 0, offset, key, value)._replace(**changes)
 
 
 def state() -> BatchState:

@@ -230,7 +230,7 @@ def stream(revisions: Sequence[tuple[str, str]]) -> tuple[list[Message], dict[st
         of_star.append(word)
         order.append((star, len(of_star) - 1))
     chains = {star: chain(*(SAID[w] for w in said), object_id=star) for star, said in words.items()}
-    messages = [replace(chains[star][n], offset=i) for i, (star, n) in enumerate(order)]
+    messages = [chains[star][n]._replace(offset=i) for i, (star, n) in enumerate(order)]
     return messages, words
 
 

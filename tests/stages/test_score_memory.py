@@ -223,20 +223,22 @@ def test_memory_survives_its_bytes_and_stays_small() -> None:
 
 @st.composite
 def streams(draw: st.DrawFn):
-    """Windows of two light curves: verdicts at will, some late, some twice, some after withdrawals."""
+    """Windows of two light curves: verdicts at will, some late, some twice, some after withdrawals.
+
+    A withdrawal after which a light curve ends earlier has taken all that came later, too.
+    """
     windows = []
+    ends = dict.fromkeys(OBJECTS, 0)
     for _ in range(draw(st.integers(1, 12))):
         gone = draw(st.sampled_from([(), (), (), (150,), (30, 180)]))
         left = 200 if not gone else draw(st.sampled_from([200, 150]))
+        end, object_id = draw(st.integers(10, 18)) * 20, draw(st.sampled_from(OBJECTS))
+        if gone:
+            gone = (*gone, *range(end + 1, ends[object_id] + 1))
+        ends[object_id] = end if gone else max(end, ends[object_id])
+        verdict = draw(st.sampled_from([KNOWN, OTHER, NOVEL, EDGE]))
         windows.append(
-            judged_window(
-                draw(st.sampled_from([KNOWN, OTHER, NOVEL, EDGE])),
-                draw(st.integers(10, 18)) * 20,
-                object_id=draw(st.sampled_from(OBJECTS)),
-                n_epochs=left,
-                gone=gone,
-                without=gone,
-            )
+            judged_window(verdict, end, object_id=object_id, n_epochs=left, gone=gone, without=gone)
         )
     return windows
 

@@ -27,6 +27,7 @@ from broker_plugin.runner.protocols import Output, Partition
 _PURGED = {KafkaError._PURGE_QUEUE, KafkaError._PURGE_INFLIGHT}  # noqa: SLF001
 _STATE = KafkaError._STATE  # noqa: SLF001
 _RETRY_PAUSE_SECONDS = 0.1
+_ANY_PARTITION = -1  # RD_KAFKA_PARTITION_UA: the key decides
 _SERVED_EACH = 64  # records; the rest of the reports is taken by the flush before the commit
 
 
@@ -73,12 +74,13 @@ class KafkaProducer:
 
     def send(self, output: Output) -> None:
         """Queue a record, making room for it if need be."""
-        deadline = time.monotonic() + self._settings.transaction_timeout_seconds
+        deadline = 0.0
         while True:
             try:
                 self._produce(output)
                 break
             except BufferError as full:
+                deadline = deadline or time.monotonic() + self._settings.transaction_timeout_seconds
                 self._serve(lambda: self._producer.poll(_RETRY_PAUSE_SECONDS))
                 if time.monotonic() > deadline:
                     msg = f"records for {output.topic} do not leave: the broker does not take them in time"
@@ -144,12 +146,14 @@ class KafkaProducer:
             )  # callbacks of what was purged
 
     def _produce(self, output: Output) -> None:
-        arguments: dict[str, Any] = {"on_delivery": self._on_delivery}
-        if output.partition is not None:
-            arguments["partition"] = output.partition
+        partition = _ANY_PARTITION if output.partition is None else output.partition
         if output.headers:
-            arguments["headers"] = list(output.headers)
-        self._producer.produce(output.topic, output.value, output.key, **arguments)
+            headers = list(output.headers)
+            self._producer.produce(
+                output.topic, output.value, output.key, partition, self._on_delivery, headers=headers
+            )
+        else:
+            self._producer.produce(output.topic, output.value, output.key, partition, self._on_delivery)
 
     def _on_delivery(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
