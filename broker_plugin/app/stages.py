@@ -6,7 +6,6 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 from broker_plugin import __version__
 from broker_plugin.annotate.changes import Margins
@@ -137,7 +136,6 @@ def _score(config: Config, clock: Callable[[], float], *, shadow: bool = False) 
         period_settings=PeriodSettings(min_days=chosen.period_min_days, max_days=chosen.period_max_days),
         catalogue=load_period_catalogue(chosen.period_catalogue) if chosen.period_catalogue else {},
         known_stars=known,
-        pool=ThreadPoolExecutor(threads, "periods") if threads > 1 else None,
         name=SHADOW if shadow else "score",
         input_topic=config.topic("lightcurves"),
         dead_letter_prefix=config.prefix,

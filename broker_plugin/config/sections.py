@@ -171,7 +171,7 @@ class ScoreConfig(Section):
     )
     batch_size: PositiveInt = Field(64, description="windows in one pass of the network")
     threads: PositiveInt | None = Field(
-        None, description="threads of network and period search; not set: all"
+        None, description="threads of the network; not set: all. The search has one: run a process a core"
     )
     period_catalogue: Path | None = Field(
         None, description="table of known periods (CSV or parquet: survey, object_id, period_days)"

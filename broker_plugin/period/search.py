@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from concurrent.futures import Executor
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +20,6 @@ from broker_plugin.records.epoch import FloatArray
 
 METHOD = "lomb-scargle+harmonics"
 _REPORTED = 8
-_TOGETHER = 4  # light curves that one thread searches in a row
 
 _Column = npt.NDArray[np.floating]
 
@@ -39,38 +36,14 @@ class Ranked:
 
 
 def find_periods(
-    light_curves: Iterable[tuple[FloatArray, _Column, _Column]],
-    settings: PeriodSettings,
-    pool: Executor | None = None,
+    light_curves: Iterable[tuple[FloatArray, _Column, _Column]], settings: PeriodSettings
 ) -> list[PeriodReport]:
-    """Search each (time_mjd, mag, magerr); every report equals that of :func:`find_period` alone.
+    """Search each (time_mjd, mag, magerr), one after the other; see :func:`find_period`.
 
     Light curves of a survey have neither equal times nor equal grids, so there is no sum that two of them
-    could share. Those of like length share the plan of their sums: they are searched one after the other.
-
-    Parameters
-    ----------
-    light_curves : iterable of (ndarray, ndarray, ndarray)
-        See :func:`find_period`.
-    settings : PeriodSettings
-    pool : Executor, optional
-        Whose threads divide the light curves; most of a search runs outside of the interpreter's lock.
+    could share.
     """
-    curves = list(light_curves)
-    order = sorted(range(len(curves)), key=lambda i: _span(curves[i][0]))
-    blocks = [order[start : start + _TOGETHER] for start in range(0, len(order), _TOGETHER)]
-
-    def search(block: list[int]) -> list[PeriodReport]:
-        return [find_period(*curves[i], settings) for i in block]
-
-    found = list((map if pool is None or len(blocks) < 2 else pool.map)(search, blocks))
-    reports = dict(zip(order, chain.from_iterable(found), strict=True))
-    return [reports[i] for i in range(len(curves))]
-
-
-def _span(times: _Column) -> float:
-    finite = times[np.isfinite(times)]
-    return float(np.ptp(finite)) if len(finite) else 0.0
+    return [find_period(*curve, settings) for curve in light_curves]
 
 
 def find_period(

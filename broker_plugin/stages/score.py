@@ -7,7 +7,6 @@ taken one by one in their order, so the chain of revisions depends on the topic 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -92,8 +91,6 @@ class ScoreStage:
         How clear a change has to be.
     in_use : bool
         Whether the metrics of annotations are about this model; a shadow counts its dead letters only.
-    pool : Executor, optional
-        Whose threads search the periods.
     """
 
     def __init__(
@@ -112,7 +109,6 @@ class ScoreStage:
         publish: Publish = "changes",
         margins: Margins | None = None,
         in_use: bool = True,
-        pool: Executor | None = None,
     ) -> None:
         self.name = name
         self.input_topics: Sequence[str] = (input_topic or f"{prefix}.lightcurves",)
@@ -127,7 +123,6 @@ class ScoreStage:
         self._catalogue = catalogue
         self._known_stars = known_stars
         self._in_use = in_use
-        self._pool = pool
         threshold = scorer.bundle.manifest.thresholds.novel
         self._policy = Policy(publish, margins or Margins(), threshold)
 
@@ -255,7 +250,6 @@ class ScoreStage:
                     for w in unknown
                 ],
                 self._period_settings,
-                self._pool,
             )
         )
         return [

@@ -65,14 +65,16 @@ def test_sums_at_trial_frequencies_about_others_and_at_the_limits() -> None:
 
 
 def test_threads_and_company_change_nothing() -> None:
-    """Light curves of many lengths, searched together by two threads: each report as from a search alone."""
+    """Light curves of many lengths, in a row and by two threads: each report as from a search alone."""
     rng = np.random.default_rng(9)
     curves = []
     for n in (40, 200, 60, 120, 80, 30, 200, 100, 50):
         time = night_times(rng, n=n, years=n / 50)
         curves.append((time, *observe(rng, rr_lyrae, 0.3 + n / 1000, time)))
 
+    in_a_row = find_periods(curves, PeriodSettings())
     with ThreadPoolExecutor(2) as pool:
-        together = find_periods(curves, PeriodSettings(), pool)
+        by_threads = list(pool.map(lambda curve: find_period(*curve, SETTINGS), reversed(curves)))
 
-    assert together == [find_period(*curve, SETTINGS) for curve in curves]
+    assert in_a_row == by_threads[::-1]
+    assert in_a_row[3] == find_period(*curves[3], SETTINGS)
