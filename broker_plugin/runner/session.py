@@ -25,7 +25,7 @@ _SIZES_SECONDS = 10.0  # between two looks at the size of the state
 class Session:
     """Turns of poll, step and commit, in this order (the code below has the same numbers):
 
-    1. poll a batch of N records or T seconds;
+    1. poll a batch of N records, or of T seconds since the last poll;
     2. note the group's generation, which fences everything that follows;
     3. run the pure step over the batch and the state: outputs and state updates;
     4. begin a transaction; produce the outputs and dead letters, then the changelog;
@@ -67,6 +67,7 @@ class Session:
         self._aborts = 0
         self._began: float | None = None  # when the open transaction began
         self._sizes_due = 0.0
+        self._polled = clock.monotonic()
         self.commits = 0
         # The producer comes first: whatever a dead predecessor left open is aborted before we restore.
         self._producer = bus.producer(settings.transactional_id(stage.name))
@@ -93,7 +94,7 @@ class Session:
         self._tell_sizes()
         opening = self._table.opening
         self._table.work_on_opening()
-        batch = self._poll(0.0 if opening else self._settings.batch_seconds)  # 1
+        batch = self._poll(0.0 if opening else self._time_to_fill())  # 1
         if not batch:
             return 0
         self._sensor.on_batch(self._stage.name, len(batch))
@@ -196,8 +197,17 @@ class Session:
                 "positions of %s not committed, so they will be read again: %s", self._stage.name, error
             )
 
+    def _time_to_fill(self) -> float:
+        """Return how long a poll may wait for a full batch.
+
+        What came while the last batch was worked on has waited since then: waiting again would leave a stage
+        that is slow idle for a part of each turn, and batches, and delays, would grow until it is not.
+        """
+        return max(0.0, self._settings.batch_seconds - (self._clock.monotonic() - self._polled))
+
     def _poll(self, timeout_seconds: float) -> list[Message]:
         polled = self._consumer.poll(self._settings.batch_records, timeout_seconds)
+        self._polled = self._clock.monotonic()
         self._table.check()
         return self._table.take(polled)
 

@@ -32,7 +32,7 @@ class RunnerSettings:
     state_dir : Path or None
         Where the local caches live; None keeps them in memory, and every start restores in full.
     batch_records, batch_seconds
-        A batch ends at so many records or after so long, whichever comes first.
+        A batch ends at so many records or so long after the last one was taken, whichever comes first.
     on_fenced : {"exit", "rejoin"}
         What to do when another worker took over the transactional id. Two live workers under one name that
         both rejoin would fence each other forever, so the default is to leave.
