@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from broker_plugin.period import PeriodSettings, find_period
 from broker_plugin.period.digest import search_digest
 from broker_plugin.records.annotation import PeriodReport
-from broker_plugin.records.epoch import FloatArray
 from training.period_recovery import read_samples
 
 _ALL = 1_000_000  # windows a class
@@ -32,6 +32,7 @@ _SAME = 1e-5
 def main() -> None:
     """Search, and write or compare."""
     arguments = _arguments()
+    before = None if arguments.against is None else _read(arguments.against)
     samples = [one for path in arguments.data for one in read_samples(path, _ALL, 0, whole=False)]
     settings = PeriodSettings()
     reports: list[PeriodReport] = []
@@ -44,15 +45,24 @@ def main() -> None:
         "significant": np.array([report.value_days is not None for report in reports]),
         "log10_false_alarm": np.array([report.log10_false_alarm for report in reports]),
     }
-    if arguments.write:
+    if before is None:
         columns: dict[str, Any] = {"search": search_digest(), **found}
         np.savez(arguments.write, **columns)
     else:
-        with np.load(arguments.against) as before:
-            _compare({name: before[name] for name in found}, found, str(before["search"]))
+        _compare(before, found)
 
 
-def _compare(before: dict[str, FloatArray], now: dict[str, FloatArray], search: str) -> None:
+def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
+    """Return what was kept, before minutes are spent on what it is compared with."""
+    try:
+        with np.load(path) as kept:
+            return {name: kept[name] for name in ("search", "fold_days", "significant", "log10_false_alarm")}
+    except (OSError, ValueError, KeyError) as error:
+        msg = f"{path}: {error}; expected what --write keeps"
+        raise SystemExit(msg) from error
+
+
+def _compare(before: dict[str, npt.NDArray[Any]], now: dict[str, npt.NDArray[Any]]) -> None:
     if len(before["fold_days"]) != len(now["fold_days"]):
         msg = f"{len(before['fold_days'])} windows were searched before, {len(now['fold_days'])} now"
         raise SystemExit(msg)
@@ -60,7 +70,7 @@ def _compare(before: dict[str, FloatArray], now: dict[str, FloatArray], search: 
     others = np.flatnonzero(relative > _SAME)
     significance = int((now["significant"] != before["significant"]).sum())
     false_alarm = np.abs(now["log10_false_alarm"] - before["log10_false_alarm"])
-    print(f"search {search} before, {search_digest()} now, {len(relative):,} windows")  # noqa: T201
+    print(f"search {before['search']} before, {search_digest()} now, {len(relative):,} windows")  # noqa: T201
     print(f"same period (to {_SAME:g}): all but {len(others)}; largest difference {relative.max():.2g}")  # noqa: T201
     print(f"significant in one only: {significance}")  # noqa: T201
     print(f"log10 of the false-alarm probability: at most {false_alarm.max():.2g} apart")  # noqa: T201
