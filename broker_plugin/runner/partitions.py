@@ -129,7 +129,7 @@ class PartitionTable:
     def take(self, messages: Sequence[Message]) -> list[Message]:
         """Return the records of a poll that are ours to process."""
         taken: list[Message] = []
-        # By topic and number: a tuple is hashed in C, and this is done for every record.
+        # A bare tuple, equal to the Partition: it is made for every record.
         owners: dict[tuple[str, int], _Owned | None] = {}
         expected: dict[tuple[str, int], int] = {}
         for message in messages:

@@ -36,7 +36,7 @@ class Client:
         self._callbacks = []
         self.committed = False
 
-    def produce(self, _topic, _value, _key, _partition, on_delivery) -> None:
+    def produce(self, _topic, _value, _key, _partition, on_delivery, *, headers) -> None:
         self._callbacks.append(on_delivery)
 
     def flush(self, _seconds: float) -> int:

@@ -147,13 +147,10 @@ class KafkaProducer:
 
     def _produce(self, output: Output) -> None:
         partition = _ANY_PARTITION if output.partition is None else output.partition
-        if output.headers:
-            headers = list(output.headers)
-            self._producer.produce(
-                output.topic, output.value, output.key, partition, self._on_delivery, headers=headers
-            )
-        else:
-            self._producer.produce(output.topic, output.value, output.key, partition, self._on_delivery)
+        headers = list(output.headers) or None
+        self._producer.produce(
+            output.topic, output.value, output.key, partition, self._on_delivery, headers=headers
+        )
 
     def _on_delivery(self, error: KafkaError | None, message: Any) -> None:
         if error is None:
